@@ -1,0 +1,1 @@
+"""The service: upload, verify in the background, reports, leaderboard. Never imports torch."""

@@ -1,0 +1,1 @@
+"""The verifier: from the bytes of an artifact to a verdict that anyone can reproduce."""
