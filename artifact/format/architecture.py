@@ -1,4 +1,4 @@
-"""The closed set of architectures: what a manifest may declare, and which linear layer is built how (F-30 ...).
+"""The closed set of architectures: what a manifest may declare, and which linear layer is built how (F-24 ...).
 
 Values only: no tensor, no torch. `artifact.format.tensors` says which tensors a declaration implies,
 `artifact.model` what they compute.

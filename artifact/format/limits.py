@@ -1,4 +1,4 @@
-"""Every cap of format version 1, each with its unit (docs/format.md F-40 ...).
+"""Every cap of format version 1, each with its unit (docs/format.md).
 
 A reader compares a declared size with its cap before it allocates anything of that size.
 """
