@@ -17,6 +17,9 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "data": Entry("trainer.data_cli:data", "Make, fetch and look at training and validation shards."),
+    "train": Entry("trainer.cli:train", "Train inside a wall-clock budget and pack an artifact."),
+    "plot": Entry("trainer.cli:plot", "Draw loss and val_bpb of several runs."),
     "inspect": Entry("artifact.cli:inspect", "Show an artifact: manifest, tensors, where the bytes went."),
     "diff": Entry("artifact.cli:diff", "Say what differs between two artifacts."),
     "unpack": Entry("artifact.cli:unpack", "Write an artifact's tensors and manifest into a folder."),
@@ -50,3 +53,7 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="seedgolf", prog_name="seedgolf")
 def main() -> None:
     """Pack, verify and submit parameter-golf models whose frozen weights come from a seed."""
+
+
+if __name__ == "__main__":
+    main(prog_name="seedgolf")

@@ -10,13 +10,15 @@ from typing import Any, Final
 
 from rich import box
 from rich.bar import Bar
-from rich.console import Group, RenderableType
+from rich.console import Group as Stack
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from artifact.format import limits
 from artifact.format.architecture import Role
+from artifact.format.manifest import Group
 from artifact.inspection import Difference, Inspection, TensorRow
 
 BAR_CELLS: Final = 26
@@ -27,8 +29,8 @@ SHOWN_VALUE: Final = 60
 
 def inspection(found: Inspection, *, file_name: str, all_tensors: bool) -> RenderableType:
     """The whole `inspect` page; `all_tensors` lists every tensor instead of one line for all layers."""
-    rows = found.tensors if all_tensors else tuple(_merged(found.tensors))
-    return Group(
+    rows = [[row] for row in found.tensors] if all_tensors else _merged(found.tensors)
+    return Stack(
         _heading(found, file_name),
         _section("manifest", _facts(found)),
         _section("linears", _linears(found.manifest["linears"])),
@@ -39,11 +41,11 @@ def inspection(found: Inspection, *, file_name: str, all_tensors: bool) -> Rende
 
 
 def _section(title: str, body: RenderableType) -> RenderableType:
-    return Group(Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2)))
+    return Stack(Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2)))
 
 
 def _plain_table(*columns: str, right: Iterable[str] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
@@ -147,29 +149,37 @@ def _ranges(layers: list[int]) -> str:
     return ", ".join(f"{span[0]}-{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)
 
 
-def _merged(rows: Iterable[TensorRow]) -> Iterator[TensorRow]:
-    """One row for tensors that differ only in the layer's number."""
-    merged: dict[tuple[Any, ...], list[TensorRow]] = {}
+def _merged(rows: Iterable[TensorRow]) -> Iterator[list[TensorRow]]:
+    """Tensors that differ only in the layer's number, and their scales, together, in the order of the groups."""
+    merged: dict[tuple[int, str], list[TensorRow]] = {}
+    order = [group.value for group in Group]
     for row in rows:
-        name = re.sub(r"\A(layers|skips)\.\d+", r"\1.*", row.name)
-        merged.setdefault((name, row.group, row.dtype, row.shape), []).append(row)
-    for (name, group, dtype, shape), parts in merged.items():
-        yield TensorRow(
-            name=f"{name}  x {len(parts)}" if len(parts) > 1 else parts[0].name,
-            group=group,
-            dtype=dtype,
-            shape=shape,
-            inflated_bytes=sum(part.inflated_bytes for part in parts),
-            compressed_bytes=sum(part.compressed_bytes for part in parts),
-        )
+        key = order.index(row.group), _any_layer(row.name.removesuffix(".scale"))
+        merged.setdefault(key, []).append(row)
+    yield from (merged[key] for key in sorted(merged))
 
 
-def _tensors(rows: Iterable[TensorRow]) -> Table:
-    table = _plain_table("tensor", "group", "type", "shape", "bytes", "packed", right=("bytes", "packed"))
-    for row in rows:
-        shape = " x ".join(map(str, row.shape))
-        table.add_row(row.name, row.group, row.dtype, shape, f"{row.inflated_bytes:,}", f"{row.compressed_bytes:,}")
+def _any_layer(name: str) -> str:
+    return re.sub(r"\A(layers|skips)\.\d+", r"\1.*", name)
+
+
+def _tensors(lines: Iterable[list[TensorRow]]) -> Table:
+    table = _plain_table("tensor", "n", "group", "type", "shape", "bytes", "packed", right=("n", "bytes", "packed"))
+    for rows in lines:
+        scales = [row for row in rows if row.name.endswith(".scale")]
+        values = [row for row in rows if row not in scales] or scales
+        first, shape = values[0], _shapes(values)
+        name = first.name if len(values) == 1 else _any_layer(first.name)
+        kind = first.dtype if values is scales or not scales else f"{first.dtype}+{scales[0].dtype}"
+        sizes = (sum(row.inflated_bytes for row in rows), sum(row.compressed_bytes for row in rows))
+        table.add_row(name, str(len(values)), first.group, kind, shape, *(f"{size:,}" for size in sizes))
     return table
+
+
+def _shapes(rows: Iterable[TensorRow]) -> str:
+    """The rows' one shape; overrides can give a role another rank in some layers."""
+    found = list(dict.fromkeys(" x ".join(map(str, row.shape)) for row in rows))
+    return found[0] if len(found) == 1 else f"{found[0]} and {len(found) - 1} more"
 
 
 def _groups(found: Inspection) -> Table:
@@ -205,7 +215,7 @@ def difference(found: Difference) -> RenderableType:
         (change.name, f"{change.num_changed:,} of {change.num_elements:,}", f"{change.largest:.3g}")
         for change in found.tensors
     ]
-    return Group(
+    return Stack(
         _capped(("manifest", "first", "second"), fields),
         _capped(("tensor", "first", "second"), tensors),
         _capped(("parameter", "values that differ", "largest difference"), values),
@@ -215,7 +225,7 @@ def difference(found: Difference) -> RenderableType:
 def _capped(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> RenderableType:
     """A table of at most `MAX_DIFF_ROWS` rows that says how many it leaves out; nothing for no rows."""
     if not rows:
-        return Group()
+        return Stack()
     table = _plain_table(*columns)
     for row in rows[:MAX_DIFF_ROWS]:
         table.add_row(*(Text(cell) for cell in row))

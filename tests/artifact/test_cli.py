@@ -1,12 +1,14 @@
 """`seedgolf inspect`, `diff` and `unpack`, as a person and as a script use them."""
 
 import json
+import re
 import subprocess
 import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from safetensors.numpy import load_file
@@ -54,8 +56,11 @@ def test_layers_are_merged_unless_every_tensor_is_asked_for(tmp_path: Path) -> N
     manifest["model"]["num_layers"] = 3
     path = tmp_path / "three.sgolf"
     path.write_bytes(Draft(manifest=manifest).build())
-    assert "layers.*.attn.q.lora_a  x 3" in run("inspect", path).output
-    assert "layers.2.attn.q.lora_a" in run("inspect", "--tensors", path).output
+    together, each = run("inspect", path).output, run("inspect", "--tensors", path).output
+    assert re.search(r"layers\.\*\.attn\.q\.lora_a +3 +lora_a +I8\+F16 +2 x 8 +60 ", together)
+    assert "layers.2" not in together
+    assert re.search(r"layers\.2\.attn\.q\.lora_a +1 +lora_a +I8 +2 x 8 +16 ", each)
+    assert "layers.2.attn.q.lora_a.scale" in each
 
 
 def test_a_faulty_file_gives_its_code_and_exit_1(tmp_path: Path) -> None:
@@ -151,4 +156,7 @@ def test_every_command_of_the_overview_exists_and_shows_an_example() -> None:
     overview = run("--help").output
     for name in COMMANDS:
         assert f"  {name} " in overview
-        assert "Example" in run(name, "--help").output
+        command = main.get_command(click.Context(main), name)
+        paths = [[name, inner] for inner in command.commands] if isinstance(command, click.Group) else [[name]]
+        for path in paths:
+            assert "Example" in run(*path, "--help").output, path
