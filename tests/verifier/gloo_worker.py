@@ -1,0 +1,34 @@
+"""One of several processes that score together; it writes what it got as JSON."""
+
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from tests.verifier.forge import TinyModel, demo, random_stream
+from verifier.scoring import score
+
+TIMEOUT = timedelta(seconds=60)
+
+
+def run(rank: int, world_size: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    meet = f"file://{folder}/meet"
+    distributed.init_process_group("gloo", init_method=meet, rank=rank, world_size=world_size, timeout=TIMEOUT)
+    _, table = demo()
+    got = score(
+        TinyModel(table.vocab_size),
+        random_stream(1500, vocab_size=table.vocab_size),
+        table,
+        seq_len=64,
+        stride=48,
+        batch_windows=3,
+        device=torch.device("cpu"),
+        rank=rank,
+        world_size=world_size,
+    )
+    Path(folder, f"{rank}.json").write_text(json.dumps(asdict(got)), encoding="utf-8")
+    distributed.destroy_process_group()
