@@ -18,13 +18,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "seedgolf needs Python >= 3.11; got $$($(PYTHON) -V 2>&1). Set PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python lacks venv or ensurepip: install the package python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_TORCH) -e '.[dev,fast]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_TORCH) -e '.[dev,fast,plot]'
 	@touch $@
 
 setup: $(STAMP) ## virtual environment with everything for development
 
 test: $(STAMP) ## the whole suite: CPU, offline
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff: format and lint
 	$(BIN)/ruff format --check .

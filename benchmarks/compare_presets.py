@@ -2,7 +2,7 @@
 
     python benchmarks/compare_presets.py --train-shards GLOB --val-shards GLOB --tokenizer FILE --out FOLDER
 
-The presets keep what makes them what they are: which linears are frozen, their distributions, gains, adapters and ranks.
+The presets keep what makes them what they are: the frozen linears, distributions, gains, adapters and ranks.
 Depth, width and batch are cut to a CPU's size, alike for all. Run it on a quiet machine: time is what is equal.
 """
 
