@@ -1,0 +1,230 @@
+"""The end of a run: packed inside the clock, scored outside it, rebuilt by a fresh process from the file alone."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artifact.backbone import root_digest
+from artifact.format import container
+from artifact.format.errors import ArtifactError
+from artifact.format.manifest import CodesQuantization, EvalMode, FloatType
+from artifact.format.tensors import random_maps
+from artifact.model.build import export
+from tests.trainer import tiny
+from tests.trainer.tiny import Clock, Recorder
+from trainer.checkpoint import read_checkpoint
+from trainer.errors import RebuildMismatch
+from trainer.evaluate import valset_sha256
+from trainer.export import pack, rehearse
+from trainer.finish import Finished, finish
+from trainer.interrupt import Interrupt, Interrupted
+from trainer.loop import train
+from trainer.rebuild import Rebuilt, rescore
+from trainer.result import result, summary
+from trainer.setup import Run, config_text
+from verifier.shards import file_sha256
+
+LONG = ("budget.max_steps=20", "ema.decay=0.9", "ema.start_fraction=0.5", "eval.stride=16", "eval.mode=sliding")
+
+
+def trained(root: Path, *settings: str, **parts: object) -> tuple[Run, Finished]:
+    run = tiny.run(root, *settings, **parts)  # type: ignore[arg-type]
+    finished = finish(run, train_loss=train(run))
+    assert finished is not None
+    return run, finished
+
+
+def test_a_finished_run_leaves_an_artifact_that_scores_what_it_claims(tmp_path: Path) -> None:
+    run, finished = trained(tmp_path, *LONG)
+    artifact = container.read(run.folder.artifact.read_bytes())
+    assert artifact == finished.artifact
+    assert finished.claimed is not None
+    assert finished.in_memory is not None
+    assert artifact.manifest.claims is not None
+    assert artifact.manifest.claims.val_bpb == finished.claimed.val_bpb
+    assert artifact.manifest.eval.mode is EvalMode.SLIDING
+    assert (artifact.manifest.eval.seq_len, artifact.manifest.eval.stride) == (32, 16)
+    assert 0 < abs(finished.claimed.val_bpb - finished.in_memory.val_bpb) < 0.05
+
+    rebuilt = rescore(run, finished.claimed)
+    assert rebuilt.score.nats_sha256 == finished.claimed.nats_sha256
+    assert rebuilt.difference_bpb == 0.0
+    rebuilt.check(run.folder.artifact)
+
+
+def test_the_manifest_says_how_the_artifact_was_made(tmp_path: Path) -> None:
+    run, finished = trained(tmp_path, "run.author=somebody", "run.backbone_seed=18446744073709551615")
+    manifest, training = finished.artifact.manifest, finished.artifact.manifest.training
+    assert training is not None
+    assert manifest.claims is not None
+    assert (manifest.name, manifest.author, manifest.license) == ("smoke", "somebody", None)
+    assert manifest.backbone.codes_sha256 == root_digest(2**64 - 1, random_maps(manifest))
+    assert json.loads(training.config)["budget"]["max_steps"] == 6
+    assert training.config == config_text(run.config)
+    assert (training.steps, training.tokens, training.world_size) == (6, 6 * 128, 1)
+    assert training.train_shards == (file_sha256(run.inputs.files.train[0]),)
+    assert manifest.claims.valset_sha256 == valset_sha256(
+        [file_sha256(run.inputs.files.val[0])], pieces_sha256=run.inputs.tokenizer.pieces_sha256
+    )
+
+
+def test_the_average_is_what_is_packed(tmp_path: Path) -> None:
+    run, finished = trained(tmp_path, *LONG)
+    packed = finished.artifact.parameters()["layers.0.attn_scale"]
+    averages = run.state.ema.state()[1]["layers.0.attn_scale"].numpy()
+    own = read_own(run)
+    np.testing.assert_allclose(packed, averages, atol=1e-3)
+    assert np.abs(own - averages).max() > 5e-3
+
+
+def read_own(run: Run) -> np.ndarray:
+    """The weights of the last step, from a second run that never averages."""
+    second = tiny.run(run.folder.root / "plain", "budget.max_steps=20")
+    train(second)
+    return second.state.parameters["layers.0.attn_scale"].detach().numpy()
+
+
+def test_the_clock_stops_at_the_end_of_compression(tmp_path: Path) -> None:
+    """Scoring is outside: a clock that runs on during it does not reach the manifest."""
+    clock = Clock(tick=0.25)
+    settings = ("budget.train_seconds=60", "budget.max_steps=0", "budget.margin_seconds=3")  # each look is 0.25 s
+    run = tiny.run(tmp_path, *settings, now=clock)
+    train_loss = train(run)
+    before = run.clock.seconds
+    finished = finish(run, train_loss=train_loss)
+    assert finished is not None
+    assert before < finished.train_seconds <= before + 4 * clock.tick
+    assert finished.train_seconds <= 60
+    numbers = result(run, finished)
+    assert numbers["kept_limit"] is True
+    assert numbers["ended_by"] == "train_seconds"
+
+
+def test_a_run_over_its_limit_says_so(tmp_path: Path) -> None:
+    run, finished = trained(tmp_path, "budget.train_seconds=1", "budget.max_steps=0", now=Clock(tick=5.0))
+    numbers = result(run, finished)
+    assert run.state.step == 1
+    assert numbers["kept_limit"] is False
+    assert "over the limit of 1.0 s" in summary(numbers)[-1]
+
+
+def interrupted_at(step: int) -> tuple[Interrupt, Recorder]:
+    interrupt = Interrupt()
+
+    def ask(metrics: object) -> None:
+        if metrics.step == step:  # type: ignore[attr-defined]
+            interrupt.signal = signal.SIGTERM
+
+    return interrupt, Recorder(on_step=ask)
+
+
+def test_a_signal_saves_and_packs_without_a_score(tmp_path: Path) -> None:
+    interrupt, recorder = interrupted_at(3)
+    run, finished = trained(tmp_path, recorder=recorder, interrupt=interrupt)
+    artifact = container.read(run.folder.artifact.read_bytes())
+    assert artifact.manifest.claims is None
+    assert artifact.manifest.training is not None
+    assert artifact.manifest.training.steps == 3
+    assert read_checkpoint(run.folder.checkpoint).progress.step == 3
+    numbers = result(run, finished)
+    assert numbers["ended_by"] == "SIGTERM"
+    assert "--resume" in summary(numbers)[-1]
+    assert interrupt.exit_code == 143
+
+
+def test_a_signal_while_scoring_keeps_the_packed_artifact(tmp_path: Path) -> None:
+    class LateSignal(Recorder):
+        def note(self, text: str) -> None:
+            if text.startswith("scoring the packed"):
+                interrupt.signal = signal.SIGINT
+
+    interrupt = Interrupt()
+    run, finished = trained(tmp_path, recorder=LateSignal(), interrupt=interrupt)
+    assert finished.in_memory is not None
+    assert finished.claimed is None
+    assert container.read(run.folder.artifact.read_bytes()).manifest.claims is None
+
+
+def test_a_fresh_process_that_scores_something_else_is_a_fault(tmp_path: Path) -> None:
+    run, finished = trained(tmp_path)
+    assert finished.claimed is not None
+    assert finished.in_memory is not None
+    rebuilt = Rebuilt(claimed=finished.claimed, score=finished.in_memory)
+    assert rebuilt.difference_bpb != 0
+    with pytest.raises(RebuildMismatch, match=r"the file claims val_bpb .* do not submit it"):
+        rebuilt.check(run.folder.artifact)
+
+
+def test_a_file_that_a_fresh_process_cannot_read_is_a_fault(tmp_path: Path) -> None:
+    run, finished = trained(tmp_path)
+    assert finished.claimed is not None
+    run.folder.artifact.write_bytes(run.folder.artifact.read_bytes()[:-1])
+    with pytest.raises(RebuildMismatch, match=r"could not score the packed file: .*offset"):
+        rescore(run, finished.claimed)
+
+
+def test_a_signal_ends_the_fresh_process_too(tmp_path: Path) -> None:
+    run, finished = trained(tmp_path)
+    assert finished.claimed is not None
+    run.interrupt.signal = signal.SIGINT
+    with pytest.raises(Interrupted):
+        rescore(run, finished.claimed)
+
+
+def test_quantisation_follows_the_config(tmp_path: Path) -> None:
+    _, finished = trained(tmp_path, "quantization.embedding.bits=6", "quantization.control={dtype='float32'}")
+    table = finished.artifact.manifest.quantization
+    assert table.embedding == CodesQuantization(bits=6, scale=FloatType.FLOAT16)
+    assert finished.artifact.tensors["embed.weight"].max() <= 31
+    assert finished.artifact.tensors["layers.0.attn_scale"].dtype == np.float32
+
+
+def test_packing_balances_the_pairs(tmp_path: Path) -> None:
+    run = tiny.run(tmp_path)
+    train(run)
+    parameters = export(run.state.gpt)
+    packed = pack(run.body, parameters, clip_search=False).parameters()
+    name = "layers.0.mlp.up"
+    a, b = packed[f"{name}.lora_a"], packed[f"{name}.lora_b"]
+    np.testing.assert_allclose(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=0), rtol=0.02)
+    product = parameters[f"{name}.lora_b"] @ parameters[f"{name}.lora_a"]
+    np.testing.assert_allclose(b @ a, product, atol=0.03 * np.abs(product).max())
+
+
+def test_a_network_with_nan_is_not_packed(tmp_path: Path) -> None:
+    run = tiny.run(tmp_path)
+    parameters = export(run.state.gpt)
+    parameters["embed.weight"][0, 0] = np.nan
+    with pytest.raises(ArtifactError, match=r"embed.weight"):
+        pack(run.body, parameters, clip_search=False)
+
+
+def test_the_rehearsal_packs_once_between_two_looks_at_the_clock(tmp_path: Path) -> None:
+    assert rehearse(tiny.run(tmp_path).body, clip_search=True, now=Clock(tick=0.5)) == 0.5
+
+
+def test_the_first_signal_is_noted_and_the_second_is_not_ours() -> None:
+    interrupt = Interrupt()
+    earlier = signal.getsignal(signal.SIGTERM)
+    with interrupt.listening():
+        assert interrupt.exit_code == 0
+        interrupt.check()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupt.requested
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        with pytest.raises(Interrupted):
+            interrupt.check()
+    assert signal.getsignal(signal.SIGTERM) is earlier
+    assert interrupt.exit_code == 143
+
+
+def test_the_digest_of_a_validation_set_is_pinned() -> None:
+    """SHA-256 of the text {"pieces_sha256":"cc","shards":["aa","bb"]}, as sha256sum says."""
+    assert valset_sha256(["aa", "bb"], pieces_sha256="cc") != valset_sha256(["bb", "aa"], pieces_sha256="cc")
+    expected = "f08eb2182596bbfd"
+    assert valset_sha256(["aa", "bb"], pieces_sha256="cc")[:16] == expected

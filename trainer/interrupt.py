@@ -1,0 +1,59 @@
+"""SIGTERM and ctrl-C as a wish that the loop reads between steps: stop, save, pack.
+
+The first signal is noted; a second one ends the process at once, as if nobody had listened. Under torchrun the launcher
+forwards SIGTERM to every process and kills what is left after 30 s, so what follows a wish must be quick.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+SIGNAL_EXIT_BASE: Final = 128
+
+
+class Interrupted(Exception):
+    """Raised out of long work that is not worth finishing once a signal came."""
+
+
+class Interrupt:
+    """Whether someone asked the run to stop."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal came."""
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a process that a signal ended; 0 without one."""
+        return 0 if self.signal is None else SIGNAL_EXIT_BASE + self.signal
+
+    def check(self, _done: int = 0, _total: int = 0, /) -> None:
+        """End long work early; has the form of a progress listener.
+
+        Raises:
+            Interrupted: a signal came.
+        """
+        if self.requested:
+            raise Interrupted
+
+    @contextmanager
+    def listening(self) -> Iterator["Interrupt"]:
+        """Note the first signal inside; the earlier handlers stand again afterwards."""
+        earlier = {number: signal.signal(number, self._note) for number in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = signal.Signals(number)
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)

@@ -1,0 +1,120 @@
+"""A training run from its request to its result: the table of contents of this package."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from trainer import overrides, toml
+from trainer.config import Config
+from trainer.corpus_files import CorpusFiles, find_corpus
+from trainer.finish import Finished, finish
+from trainer.inputs import read_inputs
+from trainer.interrupt import Interrupt, Interrupted
+from trainer.loop import train
+from trainer.metrics import Listener, Listeners
+from trainer.progress import Terminal
+from trainer.rebuild import Rebuilt, rescore
+from trainer.result import Numbers, result
+from trainer.runfolder import RunFolder, open_folder, write_files, write_json, write_text
+from trainer.runlog import RunLog
+from trainer.setup import Run, config_text, set_up
+from trainer.world import World, joined
+from verifier.demo_corpus import write_demo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a person asked for.
+
+    Attributes:
+        config: what to train.
+        files: the data; None for the built-in corpus, written into the run folder.
+        out: the run folder.
+        device: "auto", "cpu" or "cuda".
+        resume: go on with the run in `out`.
+        tensorboard: write TensorBoard's files, too.
+    """
+
+    config: Config
+    files: CorpusFiles | None
+    out: Path
+    device: str
+    resume: bool
+    tensorboard: bool
+
+
+def run_training(
+    request: Request, *, console: Console, interrupt: Interrupt, now: Callable[[], float]
+) -> Numbers | None:
+    """Train, pack and prove; rank 0 gets the numbers, the others None.
+
+    Raises:
+        TrainerError: see `trainer.errors`.
+        DataError: the data's fault.
+        ArtifactError: a network that cannot be packed.
+        OSError: a file that cannot be read or written.
+    """
+    with joined(device=request.device) as world:
+        folder, files = _open(request, world)
+        listeners = Listeners(_listeners(request, folder, console, now) if world.is_main else ())
+        try:
+            run = set_up(
+                request.config,
+                world=world,
+                inputs=read_inputs(files, request.config.model),
+                folder=folder,
+                resume=request.resume,
+                listeners=listeners,
+                interrupt=interrupt,
+                now=now,
+            )
+            finished = finish(run, train_loss=train(run))
+        finally:
+            listeners.close()
+    return None if finished is None else _prove(run, finished)
+
+
+def _open(request: Request, world: World) -> tuple[RunFolder, CorpusFiles]:
+    """Rank 0 makes the folder and writes down what is about to happen; the others wait for it."""
+    folder, files = RunFolder(root=request.out), request.files
+    if world.is_main:
+        open_folder(request.out, resume=request.resume)
+        write_text(folder.config, toml.dumps(overrides.to_table(request.config)))
+        write_text(folder.config_json, config_text(request.config))
+        if files is None:
+            write_demo(folder.data)
+        else:
+            write_files(folder.data_files, files)
+    world.told(0.0)
+    return folder, files or find_corpus(folder.data)
+
+
+def _listeners(request: Request, folder: RunFolder, console: Console, now: Callable[[], float]) -> Sequence[Listener]:
+    listeners: list[Listener] = [RunLog(folder.metrics), Terminal(console, now=now)]
+    if request.tensorboard:
+        from trainer.tensorboard import TensorBoard  # noqa: PLC0415 - an extra, imported when asked for
+
+        listeners.append(TensorBoard(folder.root / "tensorboard"))
+    return listeners
+
+
+def _prove(run: Run, finished: Finished) -> Numbers:
+    """Have a fresh process score the file, and write down what came out.
+
+    Raises:
+        RebuildMismatch: it scored something else, or nothing; the result is written first.
+    """
+    rebuilt: Rebuilt | None = None
+    numbers = result(run, finished)
+    write_json(run.folder.result, numbers)
+    if finished.claimed is not None:
+        try:
+            rebuilt = rescore(run, finished.claimed)
+        except Interrupted:
+            return numbers
+        numbers |= rebuilt.numbers
+        write_json(run.folder.result, numbers)
+        rebuilt.check(run.folder.artifact)
+    return numbers
