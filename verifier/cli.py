@@ -1,0 +1,170 @@
+"""`seedgolf verify`: judge an artifact in a sandbox and print the report. Starts without torch; the child has it.
+
+Exit codes: 0 accepted or screened, 1 rejected, 2 usage, 3 no verdict (our fault, or an operator's limit). The report
+goes to stdout, everything else to stderr.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+import click
+from rich.console import Console
+
+from artifact.format import limits
+from verifier import render_html, render_markdown, render_terminal, sandbox
+from verifier.child_environment import under_torchrun
+from verifier.choice import Choice, choose
+from verifier.data_errors import DataError
+from verifier.errors import VerifierError
+from verifier.report import Report, ScoreDtype, Verdict
+from verifier.settings import BATCH_WINDOWS_CPU, BATCH_WINDOWS_CUDA, Settings
+from verifier.tracks import load_tracks
+from verifier.valset_registry import Registry, default_folder
+from verifier.verify_progress import watching
+
+REJECTED: Final = 1
+USAGE: Final = 2
+NO_VERDICT: Final = 3
+
+FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE_TO_WRITE: Final = click.Path(dir_okay=False, path_type=Path)
+FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+BATCH_DEFAULTS: Final = f"{BATCH_WINDOWS_CPU} on a CPU, {BATCH_WINDOWS_CUDA} on CUDA"
+
+
+class UsageFault(click.ClickException):
+    """The command, or a file that it names, is wrong; nothing was judged."""
+
+    exit_code = USAGE
+
+
+class NoVerdict(click.ClickException):
+    """The run ended without a verdict."""
+
+    exit_code = NO_VERDICT
+
+
+def share(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """A part of the whole, written `2%` or `0.02`; nothing and the whole are no samples."""
+    if text is None:
+        return None
+    try:
+        found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1:
+        raise click.BadParameter(f"expected a share such as 2% or 0.02, got {text!a}", ctx=ctx, param=param)
+    return found
+
+
+@click.command(epilog="Example: seedgolf verify run/artifact.sgolf --markdown summary.md")
+@click.argument("file", type=FILE)
+@click.option("--valset", "valset_name", metavar="NAME", help="Registered set.  [default: the one that FILE claims]")
+@click.option("--track", "track_name", metavar="NAME", help="Limits.  [default: the first track that lists the set]")
+@click.option(
+    "--dtype",
+    type=click.Choice([each.value for each in ScoreDtype]),
+    default="float32",
+    show_default=True,
+    help="Of the products.",
+)
+@click.option("--sample", metavar="SHARE", callback=share, help="Screen a share of the windows, 2% say: no score.")
+@click.option("--sample-seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Which windows.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: all cores]")
+@click.option("--batch-windows", type=click.IntRange(1, 4096), help=f"Windows a batch.  [default: {BATCH_DEFAULTS}]")
+@click.option("--wall-seconds", type=click.FloatRange(0, min_open=True), help="Scoring limit in place of the track's.")
+@click.option("--memory-bytes", type=click.IntRange(1), help="Memory limit below the track's.")
+@click.option("--valset-dir", type=FOLDER, help="Registered sets.  [default: ~/.local/share/seedgolf/valsets]")
+@click.option("--track-dir", type=FOLDER, help="Folder with further tracks (TOML).")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--markdown", type=FILE_TO_WRITE, help="Also write the report as Markdown.")
+@click.option("--html", type=FILE_TO_WRITE, help="Also write the report as an HTML page.")
+def verify(
+    file: Path,
+    *,
+    as_json: bool,
+    markdown: Path | None,
+    html: Path | None,
+    **options: Any,  # noqa: ANN401 - click's values; Settings checks them
+) -> None:
+    """Judge an artifact: every check, the score, the verdict.
+
+    Exits with 0 accepted or screened, 1 rejected, 2 usage, 3 no verdict.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    report = _judged(file, **options)
+    if report is None:  # a process of torchrun other than the first
+        return
+    _write(markdown, render_markdown.render(report))
+    _write(html, render_html.page(report))
+    if as_json:
+        click.echo(report.to_bytes(), nl=False)
+    else:
+        Console(highlight=False).print(render_terminal.render(report))
+    sys.exit(REJECTED if report.verdict is Verdict.REJECTED else 0)
+
+
+def _judged(
+    file: Path,
+    *,
+    valset_name: str | None,
+    track_name: str | None,
+    valset_dir: Path | None,
+    track_dir: Path | None,
+    threads: int | None,
+    dtype: str,
+    **options: Any,  # noqa: ANN401
+) -> Report | None:
+    environ = os.environ  # noqa: TID251 - only handed on: child_environment says which names the child gets
+    settings = Settings(threads=threads or len(os.sched_getaffinity(0)), dtype=ScoreDtype(dtype), **options)
+    if settings.sample is not None and under_torchrun(environ):
+        raise UsageFault("--sample: one process screens; start it without torchrun")
+    data, choice = _opened(file, valset_name, track_name, valset_dir, track_dir)
+    try:
+        with watching(Console(stderr=True)) as watch:
+            return sandbox.judge(
+                data,
+                track=choice.track,
+                valset_folder=choice.valset_folder,
+                settings=settings,
+                environ=environ,
+                watch=watch,
+            )
+    except VerifierError as error:
+        last_words = "".join(f"; its last words: {line}" for line in error.log_tail.splitlines()[-1:])
+        raise NoVerdict(f"no verdict: {error.code}: {error}{last_words}") from None
+
+
+def _opened(
+    file: Path, valset_name: str | None, track_name: str | None, valset_dir: Path | None, track_dir: Path | None
+) -> tuple[bytes, Choice]:
+    """The file's bytes, at most one beyond the format's cap, and by what they are judged."""
+    try:
+        with file.open("rb") as source:
+            data = source.read(limits.MAX_FILE_BYTES + 1)
+        registry = Registry(folder=valset_dir or default_folder())
+        tracks = load_tracks(track_dir)
+        return data, choose(data, tracks=tracks, registry=registry, track_name=track_name, valset_name=valset_name)
+    except DataError as error:
+        raise UsageFault(f"{error.code}: {error}") from None
+    except OSError as error:
+        raise UsageFault(f"{error.filename or file}: {error.strerror}") from None
+
+
+def _write(target: Path | None, text: str) -> None:
+    if target is None:
+        return
+    try:
+        target.write_text(text)
+    except OSError as error:
+        raise UsageFault(f"can't write {target}: {error.strerror}") from None
+
+
+def _end(signum: int, _frame: FrameType | None) -> NoReturn:
+    """End as an exception, so that the child and its folder go too."""
+    sys.exit(128 + signum)
