@@ -1,8 +1,8 @@
 """Times scoring against the published way of scoring the same network, side by side in one run.
 
-    python benchmarks/bench_score.py                              Markdown on standard output
-    python benchmarks/bench_score.py --output docs/results/score-DATE.md
-    python benchmarks/bench_score.py --device cuda                a GPU: tokens/s, MFU, difference to the CPU's score
+    python -m benchmarks.bench_score                              Markdown on standard output
+    python -m benchmarks.bench_score --output docs/results/score-DATE.md
+    python -m benchmarks.bench_score --device cuda                a GPU: tokens/s, MFU, difference to the CPU's score
 
 The network has 12 layers x 768 and rank 16 (public PR 1295), with random adapters; the text is the built-in corpus. The
 plain contestant is a straightforward eager network written here: base and adapter as two paths, queries, keys and
@@ -19,18 +19,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
-from artifact.model.attention import Attention
 from artifact.model.flops import flops_per_token
 from artifact.model.gpt import GPT
 from artifact.model.initialise import initialise
-from artifact.model.linear import Linear
 from artifact.model.scoring import for_scoring
+from benchmarks.bench_backbone import processor
+from benchmarks.plain_network import PlainNetwork
 from trainer.mfu import device_name, peak_flops
 from trainer.policy import network
 from trainer.presets import lora_768
@@ -60,58 +60,6 @@ PRODUCTS = (
 )
 
 
-class PlainNetwork:
-    """The network of format.md as one would write it first, on the tensors of a GPT; nothing is merged or fused."""
-
-    def __init__(self, gpt: GPT) -> None:
-        self.gpt, self.model = gpt, gpt.model
-
-    def logits(self, tokens: Tensor) -> Tensor:
-        """Softcapped logits in the type that the head gives: bfloat16 under autocast, as published."""
-        gpt, cap = self.gpt, self.model.logit_softcap
-        x0 = x = self._norm(functional.embedding(tokens, gpt.embed.weight))
-        outputs: list[Tensor] = []
-        for index, layer in enumerate(gpt.layers):
-            skip = index - (self.model.num_layers - self.model.num_skips)
-            if skip >= 0:
-                x = x + gpt.skips[skip] * outputs.pop()
-            x = layer.resid_mix[0] * x + layer.resid_mix[1] * x0
-            x = x + layer.attn_scale * self._attention(layer.attn, self._norm(x))
-            x = x + layer.mlp_scale * self._linear(
-                layer.mlp.down, self._linear(layer.mlp.up, self._norm(x)).relu().square()
-            )
-            if index < self.model.num_skips:
-                outputs.append(x)
-        return cap * torch.tanh(functional.linear(self._norm(x), gpt.embed.weight) / cap)
-
-    def _norm(self, x: Tensor) -> Tensor:
-        return functional.rms_norm(x, (x.shape[-1],), eps=2.0**-20)
-
-    def _linear(self, linear: Linear, x: Tensor) -> Tensor:
-        return (
-            functional.linear(x, linear.weight)
-            + functional.linear(functional.linear(x, linear.lora_a), linear.lora_b) * linear.lora_scaling
-        )
-
-    def _attention(self, attention: Attention, x: Tensor) -> Tensor:
-        B, T, _ = x.shape
-        q, k, v = (
-            self._linear(part, x).view(B, T, -1, self.model.head_dim)
-            for part in (attention.q, attention.k, attention.v)
-        )
-        q, k = (self._rotated(self._norm(part).transpose(1, 2)) for part in (q, k))
-        q = q * attention.q_gain.to(q.dtype)[:, None, None]
-        y = functional.scaled_dot_product_attention(q, k, v.transpose(1, 2), is_causal=True, enable_gqa=True)
-        return self._linear(attention.out, y.transpose(1, 2).reshape(B, T, -1))
-
-    def _rotated(self, x: Tensor) -> Tensor:
-        """RoPE over the whole head."""
-        T = x.shape[2]
-        cos, sin = (table[:T].to(x.dtype) for table in (self.gpt.rope.cos, self.gpt.rope.sin))
-        x1, x2 = x.chunk(2, dim=-1)
-        return torch.cat([x1 * cos + x2 * sin, x2 * cos - x1 * sin], dim=-1)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant:
     """A way to get the nats of a window: `prepare` sets the process up, `loss` scores (mean nats per target)."""
@@ -126,7 +74,7 @@ def plain_loss(plain: PlainNetwork, tokens: Tokens, *, batch_windows: int, autoc
     stream = torch.from_numpy(tokens.astype("int64"))
     inputs, targets = (part.view(-1, SEQ_LEN) for part in (stream[:-1], stream[1:]))
     total = torch.zeros((), dtype=torch.float64)
-    for x, y in zip(inputs.split(batch_windows), targets.split(batch_windows), strict=True):
+    for x, y in zip(torch.split(inputs, batch_windows), torch.split(targets, batch_windows), strict=True):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
             logits = plain.logits(x)
         total += functional.cross_entropy(logits.float().flatten(0, 1), y.flatten()).double() * y.numel()
@@ -154,13 +102,12 @@ def our_loss(gpt: GPT, table: BytesTable, *, dtype: torch.dtype, batch_windows: 
 
 def contestants(gpt: GPT, table: BytesTable, *, batch_windows: int) -> dict[str, Contestant]:
     """Who is timed on a CPU, by name."""
-    plain, canonical = PlainNetwork(gpt), lambda: set_canonical_numerics(torch.device("cpu"))
+    plain = PlainNetwork(gpt)
+    highest = partial(torch.set_float32_matmul_precision, "highest")
+    canonical = partial(set_canonical_numerics, torch.device("cpu"))
     entries = {
         name: Contestant(
-            prepare=lambda: torch.set_float32_matmul_precision("highest"),
-            loss=lambda tokens, autocast=autocast: plain_loss(
-                plain, tokens, batch_windows=batch_windows, autocast=autocast
-            ),
+            prepare=highest, loss=partial(plain_loss, plain, batch_windows=batch_windows, autocast=autocast)
         )
         for name, autocast in ((PLAIN, False), (REFERENCE, True))
     }
@@ -306,19 +253,11 @@ def preamble(device: torch.device, method: str) -> str:
             f"- date: {datetime.now(UTC):%Y-%m-%d}",
             f"- machine: {processor() if device.type == 'cpu' else device_name(device)}, {platform.machine()}",
             f"- versions: python {platform.python_version()}, torch {torch.__version__}",
-            f"- command: `{' '.join(['python', *sys.argv])}`",
+            f"- command: `{' '.join(['python -m benchmarks.bench_score', *sys.argv[1:]])}`",
             f"- network: 12 layers x 768, rank 16, vocab 1024; windows of {SEQ_LEN} of the built-in corpus",
             f"- method: {method}",
         ]
     )
-
-
-def processor() -> str:
-    """The processor's model name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:

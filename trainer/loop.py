@@ -38,6 +38,7 @@ class Watch:
     saved_at: float = 0.0
     save_seconds: float = 0.0
     train_loss: float = 0.0
+    fraction: float = 0.0
 
 
 def train(run: Run) -> float:
@@ -66,7 +67,7 @@ def train(run: Run) -> float:
         if run.world.is_main and _save_is_due(run, watch):
             save(run, watch)
     if watch.losses:
-        _log(run, watch, fraction=1.0)
+        _log(run, watch)
     if run.interrupt.requested and run.world.is_main:
         save(run, watch)
     return watch.train_loss
@@ -83,8 +84,9 @@ def make_step(run: Run, watch: Watch, *, fraction: float) -> None:
         raise NonFiniteLoss(_divergence(run, f"the loss is {loss}"))
     watch.step_seconds.append(run.now() - started)
     watch.losses.append(loss)
+    watch.fraction = fraction
     if state.step % config.run.log_every_steps == 0:
-        _log(run, watch, fraction=fraction)
+        _log(run, watch)
 
 
 def validate(run: Run, watch: Watch) -> None:
@@ -146,7 +148,8 @@ def _save_is_due(run: Run, watch: Watch) -> bool:
     return bool(due) and run.budget.fits(watch.save_seconds)
 
 
-def _log(run: Run, watch: Watch, *, fraction: float) -> None:
+def _log(run: Run, watch: Watch) -> None:
+    """Say what the steps since the last log came to."""
     tokens_per_step, seconds = run.config.batch.train_batch_tokens, sum(watch.step_seconds)
     tokens_per_second = len(watch.losses) * tokens_per_step / seconds if seconds else 0.0
     watch.train_loss = fmean(watch.losses)
@@ -157,10 +160,10 @@ def _log(run: Run, watch: Watch, *, fraction: float) -> None:
             tokens=step * tokens_per_step,
             train_seconds=run.clock.seconds,
             train_loss=watch.train_loss,
-            lr_factor=lr_factor(run.config.schedule, fraction=fraction, step=step - 1),
+            lr_factor=lr_factor(run.config.schedule, fraction=watch.fraction, step=step - 1),
             tokens_per_second=tokens_per_second,
             mfu=run.mfu.of(tokens_per_second),
-            fraction=fraction,
+            fraction=watch.fraction,
             seconds_left=run.budget.seconds_left(step),
         )
     )

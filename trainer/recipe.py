@@ -29,7 +29,8 @@ class BadRecipe(TrainerError):
 def recipe_text(config: Config) -> str:
     """The config as canonical JSON, without what the manifest says elsewhere."""
     table = to_table(config)
-    table["run"] = {key: value for key, value in _section(table, "run").items() if key not in DECLARED_ELSEWHERE}
+    for name in DECLARED_ELSEWHERE:
+        del _run(table)[name]
     return canonical.dumps(table).decode()
 
 
@@ -43,15 +44,13 @@ def recipe_config(manifest: Manifest) -> Config:
         raise BadRecipe("training: expected a recipe in the manifest, got none; only its author can train it again")
     try:
         table = canonical.loads(manifest.training.config.encode("utf-8", "surrogatepass"))
-        if not isinstance(table, dict):
-            raise BadRecipe("training.config: expected an object, got another value")
-        table["run"] = _section(table, "run") | {
-            "seed": manifest.training.seed,
-            "backbone_seed": manifest.backbone.seed,
-            "name": manifest.name,
-            "author": manifest.author or "",
-            "license": manifest.license or "",
-        }
+        _run(table).update(
+            seed=manifest.training.seed,
+            backbone_seed=manifest.backbone.seed,
+            name=manifest.name,
+            author=manifest.author or "",
+            license=manifest.license or "",
+        )
         config = from_table(table)
         _check_is_of(config, manifest)
     except (ArtifactError, ConfigError) as error:
@@ -70,6 +69,9 @@ def _check_is_of(config: Config, manifest: Manifest) -> None:
             raise BadRecipe(f"training.config: expected the recipe of this artifact, got one with another {what}")
 
 
-def _section(table: Table, name: str) -> Table:
-    section = table.get(name)
-    return section if isinstance(section, dict) else {}
+def _run(table: object) -> Table:
+    """The section `run` of a config."""
+    section = table.get("run") if isinstance(table, dict) else None
+    if not isinstance(section, dict):
+        raise BadRecipe("training.config: expected an object with a section `run`, got another value")
+    return section

@@ -41,7 +41,22 @@ FINISH_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.05
 LOG_TAIL_BYTES: Final = 4096
 READ_BYTES: Final = 65_536
-JUDGE_COMMAND: Final = (sys.executable, "-P", "-m", "verifier.judge")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """The judging program.
+
+    Attributes:
+        command: gets the job's folder, this process's id, and `alone` or `torchrun` as its arguments.
+        preparation_seconds: how long it may take before it scores.
+    """
+
+    command: Sequence[str]
+    preparation_seconds: float = PREPARATION_SECONDS
+
+
+JUDGE: Final = Program(command=(sys.executable, "-P", "-m", "verifier.judge"))
 
 
 def judge(
@@ -53,7 +68,7 @@ def judge(
     environ: Mapping[str, str],
     watch: Watch | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    command: Sequence[str] = JUDGE_COMMAND,
+    program: Program = JUDGE,
 ) -> Report | None:
     """Judge an artifact in a child process.
 
@@ -65,7 +80,7 @@ def judge(
         environ: the caller's environment, of which a short list is handed on.
         watch: told which check begins and how far it is.
         cancelled: asked twenty times a second; true ends the run.
-        command: the judging program; it gets the folder, this process's id, and `alone` or `torchrun`.
+        program: what judges.
 
     Returns:
         The report; None in a process of torchrun other than the first.
@@ -84,8 +99,9 @@ def judge(
             memory_bytes=min(allowed, machine_memory_bytes()),
         )
         job.write(folder, job.JOB_FILE, todo)
-        with _started(command, folder, environ, threads=settings.threads) as child:
-            end = _follow(child, watch or Unwatched(), settings.wall_seconds or track.eval_seconds, cancelled)
+        with _started(program.command, folder, environ, threads=settings.threads) as child:
+            clock = Clock(program.preparation_seconds, scoring_seconds=settings.wall_seconds or track.eval_seconds)
+            end = _follow(child, watch or Unwatched(), clock, cancelled)
         match end:
             case End.OVER_TIME:
                 return _over_time(folder, track, settings)
@@ -156,23 +172,42 @@ def _started(command: Sequence[str], folder: Path, environ: Mapping[str, str], *
             child.kill_group()
 
 
-def _follow(child: Child, watch: Watch, limit_seconds: float, cancelled: Callable[[], bool]) -> End:
+class Clock:
+    """The deadline of the stage that the child is in, and what it means to miss it."""
+
+    def __init__(self, preparation_seconds: float, *, scoring_seconds: float) -> None:
+        self._scoring_seconds = scoring_seconds
+        self._set(preparation_seconds, End.STUCK)
+
+    def note(self, event: Event) -> None:
+        """Change the stage: scoring begins and ends with an event of the child."""
+        if event.kind == "scoring":
+            self._set(self._scoring_seconds + GRACE_SECONDS, End.OVER_TIME)
+        elif event.kind == "begins" and self.late is End.OVER_TIME and event.check is not CheckName.SCORE:
+            self._set(FINISH_SECONDS, End.STUCK)
+
+    def has_run_out(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() > self._deadline
+
+    def _set(self, seconds: float, late: "End") -> None:
+        self._deadline = time.monotonic() + seconds
+        self.late = late
+
+
+def _follow(child: Child, watch: Watch, clock: Clock, cancelled: Callable[[], bool]) -> End:
     """Pass the child's events on until it exits or the clock of its stage has run out."""
-    deadline, late = time.monotonic() + PREPARATION_SECONDS, End.STUCK
     while child.is_running():
         if cancelled():
             return End.CANCELLED
-        if time.monotonic() > deadline:
-            return late
+        if clock.has_run_out():
+            return clock.late
         for event in child.events():
-            if event.kind == "scoring":
-                deadline, late = time.monotonic() + limit_seconds + GRACE_SECONDS, End.OVER_TIME
-            elif event.kind == "progress":
+            clock.note(event)
+            if event.kind == "progress":
                 watch.progress(event.done, event.total)
-            else:
+            elif event.kind == "begins":
                 watch.begins(event.check)
-                if late is End.OVER_TIME and event.check is not CheckName.SCORE:
-                    deadline, late = time.monotonic() + FINISH_SECONDS, End.STUCK
     return End.EXITED
 
 

@@ -9,7 +9,7 @@ from verifier import cost, training_record
 from verifier.case import Case
 from verifier.checks import Finding
 from verifier.counted_code import counted_code_bytes
-from verifier.errors import CheckFailed, CheckSkipped, Code
+from verifier.errors import CheckFailed, CheckSkipped, Code, MachineTooSmall
 from verifier.report import CheckName, GroupSize, SizeRecord
 
 GIB: Final = 2**30
@@ -107,7 +107,12 @@ def check_tensors(case: Case) -> Finding:
 
 
 def check_cost(case: Case) -> Finding:
-    """What building and scoring would take, against the track."""
+    """What building and scoring would take, against the track.
+
+    Raises:
+        CheckFailed: too-costly.
+        MachineTooSmall: within the track's limits, beyond this run's memory.
+    """
     assert case.manifest is not None
     num_tokens = case.registration.tokens if case.registration else limits.MAX_SEQ_LEN_TOKENS + 1
     predicted, allowed = cost.predict(case.manifest, num_tokens=num_tokens), case.track.cost
@@ -130,6 +135,9 @@ def check_cost(case: Case) -> Finding:
         if value > cap:
             expected, got = f"at most {text.format(cap)}", text.format(value)
             raise CheckFailed(Code.TOO_COSTLY, expected=expected, got=got, hint=hint)
+    if case.memory_bytes is not None and predicted.memory_bytes > case.memory_bytes:
+        needed, here = predicted.memory_bytes / GIB, case.memory_bytes / GIB
+        raise MachineTooSmall(f"the artifact needs {needed:.2f} GiB of memory, this run has {here:.2f} GiB")
     texts = [(text.format(value), text.format(cap)) for value, cap, text, _ in quantities]
     return Finding(expected="at most " + "; ".join(cap for _, cap in texts), got="; ".join(got for got, _ in texts))
 

@@ -63,13 +63,14 @@ def check_overlap(training: Training | None, track: Track, *, val_shards: Collec
     """No declared training shard is a shard of the validation set.
 
     Raises:
-        CheckSkipped: nothing is declared, and nothing need be.
+        CheckSkipped: no training is declared, which is the other check's matter.
         CheckFailed: training-not-declared or train-val-overlap.
     """
-    declared = _declared(training, track)
-    if not declared.train_shards and track.requires_training:
+    if training is None:
+        raise CheckSkipped("the manifest declares no training")
+    if not training.train_shards and track.requires_training:
         raise _not_declared("training.train_shards to list the shards trained on", "an empty list")
-    overlap = sorted(set(declared.train_shards) & set(val_shards))
+    overlap = sorted(set(training.train_shards) & set(val_shards))
     if overlap:
         raise CheckFailed(
             Code.TRAIN_VAL_OVERLAP,
@@ -79,7 +80,7 @@ def check_overlap(training: Training | None, track: Track, *, val_shards: Collec
         )
     return Finding(
         expected="no validation shard",
-        got=f"none among {len(declared.train_shards)} declared",
+        got=f"none among {len(training.train_shards)} declared",
         detail="claimed by the submitter",
     )
 

@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 
 from artifact.backbone import root_digest
-from artifact.format import container
+from artifact.format import container, limits
 from artifact.format.errors import ArtifactError
 from artifact.format.manifest import CodesQuantization, EvalMode, FloatType
-from artifact.format.tensors import random_maps
+from artifact.format.tensors import learned_parameters, random_maps
 from artifact.model.build import export
 from tests.trainer import tiny
 from tests.trainer.tiny import Clock, Recorder
 from trainer.checkpoint import read_checkpoint
 from trainer.errors import RebuildMismatch
 from trainer.evaluate import valset_sha256
-from trainer.export import pack, rehearse
+from trainer.export import manifest_body, pack, rehearse
 from trainer.finish import Finished, finish
 from trainer.interrupt import Interrupt, Interrupted
 from trainer.loop import train
+from trainer.policy import network
+from trainer.presets import PRESETS, preset
 from trainer.rebuild import Rebuilt, rescore
 from trainer.result import result, summary
 from trainer.setup import Run, config_text
@@ -228,3 +230,15 @@ def test_the_digest_of_a_validation_set_is_pinned() -> None:
     assert valset_sha256(["aa", "bb"], pieces_sha256="cc") != valset_sha256(["bb", "aa"], pieces_sha256="cc")
     expected = "f08eb2182596bbfd"
     assert valset_sha256(["aa", "bb"], pieces_sha256="cc")[:16] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PRESETS if name not in {"smoke", "demo"}])
+def test_every_preset_for_the_challenge_stays_below_its_limit(tmp_path: Path, name: str) -> None:
+    """On noise, which no training compresses worse than; the limit leaves room for the counted code."""
+    chosen = preset(name)
+    body = manifest_body(chosen, network(chosen), tiny.inputs(tmp_path, chosen), threads=1)
+    generator = np.random.default_rng(0)
+    noise = {p.name: generator.standard_normal(p.shape, dtype=np.float32) for p in learned_parameters(body)}
+    packed = container.write(pack(body, noise, clip_search=False))
+    assert len(packed) < limits.TRACK_FILE_BYTES - 150_000

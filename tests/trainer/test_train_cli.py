@@ -10,7 +10,9 @@ from click.testing import CliRunner, Result
 from artifact.format import container
 from tests.trainer import tiny
 from trainer.cli import plot, train
+from trainer.loop import train as train_loop
 from trainer.presets import PRESETS
+from trainer.runlog import RunLog
 
 
 def call(*arguments: str) -> Result:
@@ -117,7 +119,12 @@ def test_a_printed_config_is_read_back(tmp_path: Path, name: str) -> None:
 
 def test_plot_draws_run_folders(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    call("--preset", "smoke", "--out", str(out), *data(tmp_path / "data"), *settings("budget.max_steps=2"))
+    recorder = tiny.Recorder()
+    train_loop(tiny.run(out, "budget.max_steps=2", recorder=recorder))
+    log = RunLog(out / "metrics.jsonl")
+    for metrics in recorder.steps:
+        log.on_step(metrics)
+    log.close()
     drawn = CliRunner().invoke(plot, [str(out), str(out), "--out", str(tmp_path / "c.svg"), "--x", "steps"])
     assert drawn.exit_code == 0, drawn.output
     assert (tmp_path / "c.svg").read_text().count("run") >= 2

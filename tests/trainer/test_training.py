@@ -239,3 +239,16 @@ def test_a_checkpoint_holds_no_frozen_number_and_no_pickle(tmp_path: Path) -> No
     raw = run.folder.checkpoint.read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     assert json.loads(header["__metadata__"]["progress"])["step"] == 2
+
+
+@pytest.mark.slow
+def test_a_compiled_run_compiles_nothing_once_its_clock_runs(tmp_path: Path) -> None:
+    """Neither the first step nor the freezing of roles: both graphs were made in the warm-up."""
+    from torch._dynamo.utils import counters
+
+    run = tiny.run(tmp_path, *FREEZE, "run.compile=on", "budget.max_steps=10")
+    compiled = dict(counters["stats"])
+    assert compiled["unique_graphs"] == 2
+    train(run)
+    assert run.state.frozen
+    assert dict(counters["stats"]) == compiled
