@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 STAMP := $(VENV)/.seedgolf-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-shapes lint types arch fuzz golden bench bench-backbone serve clean
+.PHONY: help setup test test-shapes lint types arch fuzz golden bench bench-backbone bench-score bench-train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -25,6 +25,9 @@ setup: $(STAMP) ## virtual environment with everything for development
 
 test: $(STAMP) ## the whole suite: CPU, offline
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+test-shapes: $(STAMP) ## the model's tests with every shape annotation checked at run time
+	$(BIN)/python -m pytest tests/artifact/model --jaxtyping-packages=artifact.model,beartype.beartype
 
 lint: $(STAMP) ## ruff: format and lint
 	$(BIN)/ruff format --check .
@@ -43,10 +46,16 @@ fuzz: $(STAMP) ## coverage-guided fuzzing of the reader, FUZZ_SECONDS long
 golden: $(STAMP) ## rewrite the vector kit; read the diff before committing it
 	$(BIN)/python tests/vectors/make.py
 
-bench: bench-backbone ## every benchmark, side by side in one run
+bench: bench-backbone bench-score bench-train ## every benchmark, each side by side in one run
 
 bench-backbone: $(STAMP) ## the generator against torch.normal_ and QR
 	$(BIN)/python benchmarks/bench_backbone.py
+
+bench-score: $(STAMP) ## scoring against a plain eager loop, tokens per second
+	$(BIN)/python benchmarks/bench_score.py
+
+bench-train: $(STAMP) ## the training step against a straightforward two-path LoRA
+	$(BIN)/python benchmarks/bench_train.py
 
 clean: ## remove caches and the virtual environment
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -9,6 +9,7 @@ alone; medians and their ratios are reported.
 """
 
 import argparse
+import os
 import platform
 import statistics
 import sys
@@ -177,9 +178,9 @@ def preamble(rounds: int) -> str:
             "# The frozen backbone against torch's initialisers",
             "",
             f"- date: {datetime.now(UTC):%Y-%m-%d}",
-            f"- machine: {processor()}, {torch.get_num_threads()} thread, {platform.system()} {platform.machine()}",
+            f"- machine: {os.cpu_count()}-core {processor()}, {torch.get_num_threads()} thread, {platform.system()} {platform.machine()}",
             f"- versions: {', '.join(versions)}",
-            f"- command: `{' '.join(['python', *sys.argv])}`",
+            f"- command: `python {sys.argv[0]} --rounds {rounds}`",
             f"- method: warm float32 buffers, one thread, {rounds} rounds in turn; medians of CPU time",
         ]
     )
@@ -190,10 +191,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="models to fill")
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds")
+    parser.add_argument("--note", help="a line about the circumstances")
     parser.add_argument("--output", type=Path, help="write the report here instead of standard output")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    sections = [preamble(options.rounds)]
+    sections = [preamble(options.rounds) + (f"\n- note: {options.note}" if options.note else "")]
     sections += [table(name, time_all(contestants(SIZES[name]), options.rounds)) for name in options.sizes]
     report = "\n\n".join(sections) + "\n"
     if options.output:

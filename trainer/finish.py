@@ -4,6 +4,7 @@ The artifact is on the disk as soon as it is packed, and the scores that it clai
 run that is interrupted leaves an artifact without claims.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,8 @@ from artifact.model.build import export, load_parameters
 from trainer.export import declare, pack
 from trainer.interrupt import Interrupted
 from trainer.mfu import device_name
-from trainer.setup import Run, config_text
+from trainer.recipe import recipe_text
+from trainer.run import Run
 from verifier.scoring import Score
 
 
@@ -73,11 +75,11 @@ def _pack(run: Run, train_loss: float) -> Artifact:
 
 
 def _training(run: Run, train_loss: float) -> Training:
-    config_json, step = config_text(run.config), run.state.step
+    recipe, step = recipe_text(run.config), run.state.step
     return Training(
         preset=run.config.preset,
-        config=config_json,
-        config_sha256=run.config_sha256,
+        config=recipe,
+        config_sha256=hashlib.sha256(recipe.encode()).hexdigest(),
         seed=run.config.run.seed,
         steps=step,
         tokens=step * run.config.batch.train_batch_tokens,

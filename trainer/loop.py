@@ -13,8 +13,8 @@ from statistics import fmean
 from trainer.checkpoint import write_checkpoint
 from trainer.errors import NonFiniteLoss
 from trainer.metrics import StepMetrics, ValidationMetrics
+from trainer.run import Run
 from trainer.schedule import lr_factor
-from trainer.setup import Run
 from verifier.data_errors import NonFiniteNats
 
 

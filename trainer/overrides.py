@@ -29,6 +29,11 @@ def to_table(config: Config) -> Table:
     return table
 
 
+def config_text(config: Config) -> str:
+    """The whole config as canonical JSON; its digest is the identity of a run."""
+    return canonical.dumps(to_table(config)).decode()
+
+
 def from_table(table: Mapping[str, object]) -> Config:
     """Check plain data against the schema.
 
@@ -37,7 +42,7 @@ def from_table(table: Mapping[str, object]) -> Config:
     """
     try:
         config = Config.model_validate_json(json.dumps(table))
-        canonical.dumps(to_table(config))
+        config_text(config)
     except ValidationError as error:
         fault = translate(error)
     except ArtifactError as error:

@@ -156,7 +156,9 @@ def preset(name: str) -> Config:
     return PRESETS[name]()
 
 
-def _challenge(name: str, model: ModelConfig, linears: LinearsPolicy, *, learned_bits: int = 8, lora_bits: int = 8) -> Config:
+def _challenge(
+    name: str, model: ModelConfig, linears: LinearsPolicy, *, learned_bits: int = 8, lora_bits: int = 8
+) -> Config:
     """The settings that every preset for the challenge shares."""
     return Config(
         preset=name,

@@ -15,7 +15,7 @@ from typing import Final
 import torch
 
 from trainer.errors import RebuildMismatch
-from trainer.setup import Run
+from trainer.run import Run
 from verifier.scoring import Score
 
 TOLERANCE_BPB: Final = 1e-6  # of any float32 machine, verification.md

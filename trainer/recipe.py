@@ -30,7 +30,7 @@ def recipe_text(config: Config) -> str:
     """The config as canonical JSON, without what the manifest says elsewhere."""
     table = to_table(config)
     for name in DECLARED_ELSEWHERE:
-        del _run(table)[name]
+        del _object(table["run"], "run")[name]
     return canonical.dumps(table).decode()
 
 
@@ -43,8 +43,8 @@ def recipe_config(manifest: Manifest) -> Config:
     if manifest.training is None:
         raise BadRecipe("training: expected a recipe in the manifest, got none; only its author can train it again")
     try:
-        table = canonical.loads(manifest.training.config.encode("utf-8", "surrogatepass"))
-        _run(table).update(
+        table = _object(canonical.loads(manifest.training.config.encode("utf-8", "surrogatepass")), "training.config")
+        _object(table.get("run"), "training.config.run").update(
             seed=manifest.training.seed,
             backbone_seed=manifest.backbone.seed,
             name=manifest.name,
@@ -69,9 +69,7 @@ def _check_is_of(config: Config, manifest: Manifest) -> None:
             raise BadRecipe(f"training.config: expected the recipe of this artifact, got one with another {what}")
 
 
-def _run(table: object) -> Table:
-    """The section `run` of a config."""
-    section = table.get("run") if isinstance(table, dict) else None
-    if not isinstance(section, dict):
-        raise BadRecipe("training.config: expected an object with a section `run`, got another value")
-    return section
+def _object(value: object, where: str) -> Table:
+    if not isinstance(value, dict):
+        raise BadRecipe(f"{where}: expected an object, got another value")
+    return value

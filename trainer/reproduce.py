@@ -25,6 +25,7 @@ from verifier.report import Report, Verdict
 from verifier.shards import file_sha256
 from verifier.significance import SEED_SD_NATS, same_run_tolerance
 from verifier.tokenizer import load_tokenizer
+from verifier.tracks import Track
 
 Judge = Callable[[bytes], Report]
 SHOWN_DIGEST = 16
@@ -51,7 +52,7 @@ class Again:
         files: the corpus to train on; None for the built-in one.
         out: the run folder to make.
         device: "auto", "cpu" or "cuda".
-        limit_seconds: the track's training limit; None for none.
+        track: whose training limit holds.
         seed_sd: standard deviation between seeds of such runs, nats per token.
     """
 
@@ -59,7 +60,7 @@ class Again:
     files: CorpusFiles | None
     out: Path
     device: str
-    limit_seconds: float | None
+    track: Track
     seed_sd: float = SEED_SD_NATS
 
 
@@ -85,7 +86,7 @@ def reproduce(
         OSError: a file cannot be read or written.
     """
     manifest = container.read(again.data).manifest
-    config = under_limit(recipe_config(manifest), steps=_steps(manifest), limit_seconds=again.limit_seconds)
+    config = under_limit(recipe_config(manifest), steps=_steps(manifest), limit_seconds=again.track.train_seconds)
     check_data(manifest, again.files)
     request = Request(
         config=config, files=again.files, out=again.out, device=again.device, resume=False, tensorboard=False
@@ -93,12 +94,19 @@ def reproduce(
     numbers = run_training(request, console=console, interrupt=interrupt, now=now)
     if numbers is None or interrupt.requested:
         return None
-    twin = RunFolder(root=again.out).artifact.read_bytes()
+    twin = judged(RunFolder(root=again.out).artifact.read_bytes(), judge, "its retrained twin")
     return Reproduction(
         file=judged(again.data, judge, "the file"),
-        twin=judged(twin, judge, "its retrained twin"),
+        twin=twin,
         tolerance=same_run_tolerance(again.seed_sd),
+        on_reference=is_reference(again.track, twin),
     )
+
+
+def is_reference(track: Track, twin: Judged) -> bool:
+    """Whether the twin was trained on the hardware on whose clock the track's times are meant."""
+    reference, training = track.reference_hardware, twin.training
+    return reference is not None and reference.is_met_by(device=training.device, count=training.world_size)
 
 
 def under_limit(config: Config, *, steps: int, limit_seconds: float | None) -> Config:

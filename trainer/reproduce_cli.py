@@ -19,13 +19,14 @@ from artifact.format.limits import MAX_FILE_BYTES
 from trainer.cli import FILE, FOLDER, faults_in_one_line
 from trainer.corpus_files import find_corpus
 from trainer.interrupt import Interrupt
-from trainer.reproduce import Again, reproduce
+from trainer.reproduce import Again, NotAccepted, reproduce
 from trainer.reproduction import Outcome, Reproduction
 from verifier import sandbox
 from verifier.atomic_file import write_atomically
 from verifier.child_environment import TAKEN_OVER
 from verifier.choice import Choice, choose
-from verifier.errors import VerifierError
+from verifier.errors import JudgeCancelled, VerifierError
+from verifier.precheck import precheck
 from verifier.report import Report
 from verifier.settings import Settings
 from verifier.significance import SEED_SD_NATS
@@ -85,10 +86,11 @@ def reproduce_command(
             files=find_corpus(corpus) if corpus else None,
             out=out,
             device=device,
-            limit_seconds=choice.track.train_seconds,
+            track=choice.track,
             seed_sd=seed_sd,
         )
-        judge = partial(judged_alone, choice=choice, device=device, console=console)
+        refuse_early(data, choice)
+        judge = partial(judged_alone, choice=choice, device=device, console=console, interrupt=interrupt)
         with interrupt.listening():
             found = reproduce(again, judge=judge, console=console, interrupt=interrupt, now=time.monotonic)
         if found is None:
@@ -115,8 +117,19 @@ def chosen(
     )
 
 
-def judged_alone(data: bytes, *, choice: Choice, device: str, console: Console) -> Report:
-    """The judge's report of an artifact, from one process, also under torchrun.
+def refuse_early(data: bytes, choice: Choice) -> None:
+    """Do not train for a file that the cheap checks reject.
+
+    Raises:
+        NotAccepted: naming the first check's code.
+    """
+    report = precheck(data, track=choice.track, registration=choice.registration)
+    if report is not None:
+        raise NotAccepted(f"the file: expected an accepted artifact, got one that is rejected ({report.code})")
+
+
+def judged_alone(data: bytes, *, choice: Choice, device: str, console: Console, interrupt: Interrupt) -> Report:
+    """The judge's report of an artifact, from one process, also under torchrun; ends the process after a signal.
 
     Raises:
         NoVerdict: the judge gave none.
@@ -132,7 +145,10 @@ def judged_alone(data: bytes, *, choice: Choice, device: str, console: Console) 
                 settings=settings,
                 environ=environ,
                 watch=watch,
+                cancelled=lambda: interrupt.requested,
             )
+    except JudgeCancelled:
+        sys.exit(interrupt.exit_code)
     except VerifierError as error:
         raise NoVerdict(f"no verdict: {error.code}: {error}") from None
     assert report is not None  # it is, without torchrun's variables

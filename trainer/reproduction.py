@@ -38,11 +38,13 @@ class Reproduction:
 
     Attributes:
         tolerance: by how much the file may be better.
+        on_reference: whether the twin was trained on the track's reference hardware.
     """
 
     file: Judged
     twin: Judged
     tolerance: float
+    on_reference: bool
 
     @property
     def excess(self) -> float:
@@ -59,10 +61,8 @@ class Reproduction:
         """See `Outcome`."""
         if self.excess <= self.tolerance:
             return Outcome.REPRODUCED
-        environment, track = self.twin.report.environment, self.twin.report.track
-        on_reference = track.reference_hardware is not None and environment is not None and environment.is_reference
         fewer_steps = self.twin.training.steps < self.file.training.steps
-        return Outcome.INCONCLUSIVE if fewer_steps and not on_reference else Outcome.NOT_REPRODUCED
+        return Outcome.INCONCLUSIVE if fewer_steps and not self.on_reference else Outcome.NOT_REPRODUCED
 
     def amended_report(self) -> Report:
         """The file's report with its training measured; as it was where nothing could be said."""

@@ -6,7 +6,7 @@ from string import Formatter
 from artifact.format import container
 from artifact.format.tensors import count_frozen, count_learned
 from trainer.finish import Finished
-from trainer.setup import Run
+from trainer.run import Run
 from verifier.demo_corpus import stream_text, xz_bpb
 
 XZ_TOKENS = 4_000_000  # xz -9e takes about 5 s on the text of so many

@@ -25,9 +25,9 @@ class RunFolder:
         return self.root / "config.toml"
 
     @property
-    def config_json(self) -> Path:
-        """The resolved config in the canonical form whose digest the manifest carries."""
-        return self.root / "config.json"
+    def recipe(self) -> Path:
+        """The config without seeds and labels, as the manifest carries it: canonical JSON."""
+        return self.root / "recipe.json"
 
     @property
     def metrics(self) -> Path:

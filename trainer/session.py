@@ -16,10 +16,12 @@ from trainer.loop import train
 from trainer.metrics import Listener, Listeners
 from trainer.progress import Terminal
 from trainer.rebuild import Rebuilt, rescore
+from trainer.recipe import recipe_text
 from trainer.result import Numbers, result
+from trainer.run import Run, Surroundings
 from trainer.runfolder import RunFolder, open_folder, write_files, write_json, write_text
 from trainer.runlog import RunLog
-from trainer.setup import Run, config_text, set_up
+from trainer.setup import set_up
 from trainer.world import World, joined
 from verifier.demo_corpus import write_demo
 
@@ -60,16 +62,9 @@ def run_training(
         folder, files = _open(request, world)
         listeners = Listeners(_listeners(request, folder, console, now) if world.is_main else ())
         try:
-            run = set_up(
-                request.config,
-                world=world,
-                inputs=read_inputs(files, request.config.model),
-                folder=folder,
-                resume=request.resume,
-                listeners=listeners,
-                interrupt=interrupt,
-                now=now,
-            )
+            inputs = read_inputs(files, request.config.model)
+            around = Surroundings(world=world, folder=folder, listeners=listeners, interrupt=interrupt, now=now)
+            run = set_up(request.config, inputs, around, resume=request.resume)
             finished = finish(run, train_loss=train(run))
         finally:
             listeners.close()
@@ -82,7 +77,7 @@ def _open(request: Request, world: World) -> tuple[RunFolder, CorpusFiles]:
     if world.is_main:
         open_folder(request.out, resume=request.resume)
         write_text(folder.config, toml.dumps(overrides.to_table(request.config)))
-        write_text(folder.config_json, config_text(request.config))
+        write_text(folder.recipe, recipe_text(request.config))
         if files is None:
             write_demo(folder.data)
         else:

@@ -1,110 +1,40 @@
 """Everything that happens before the clock starts: build, compile, restore, measure what closing the run will take."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final
 
 import torch
 
-from artifact.format import canonical
-from artifact.format.manifest import ManifestBody
 from artifact.format.tensors import count_frozen, count_learned
 from artifact.model.gpt import GPT
 from artifact.model.initialise import initialise
 from trainer.batching import batch_shape
 from trainer.budget import Budget, TrainClock
-from trainer.checkpoint import Checkpoint, read_checkpoint
+from trainer.checkpoint import read_checkpoint
 from trainer.config import Config
 from trainer.errors import BadCheckpoint
 from trainer.evaluate import Validation
 from trainer.export import eval_windows, manifest_body, rehearse
 from trainer.inputs import Inputs
-from trainer.interrupt import Interrupt
-from trainer.metrics import Listeners
 from trainer.mfu import Mfu, device_name
-from trainer.overrides import to_table
+from trainer.overrides import config_text
 from trainer.policy import network
-from trainer.runfolder import RunFolder
+from trainer.run import Run, Surroundings
 from trainer.runlog import rewind_log
 from trainer.seeds import derive_seed
 from trainer.shards import Batches, BatchShape, Cursor
 from trainer.state import RunState
-from trainer.step import MicroBatch, TrainStep
+from trainer.step import TrainStep
 from trainer.threads import choose_threads
-from trainer.world import World
 from verifier.numerics import set_canonical_numerics
 
 WARM_UP_STEPS: Final = 2
 RESERVE_FACTOR: Final = 1.5  # closing may take this much longer than its rehearsal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Run:
-    """A run that is ready to train: its parts, each with its own file."""
-
-    config: Config
-    config_sha256: str
-    world: World
-    inputs: Inputs
-    folder: RunFolder
-    body: ManifestBody
-    state: RunState
-    train_step: TrainStep
-    batches: Batches
-    shape: BatchShape
-    validation: Validation
-    clock: TrainClock
-    budget: Budget
-    now: Callable[[], float]
-    mfu: Mfu
-    listeners: Listeners
-    interrupt: Interrupt
-
-    def capture(self) -> Checkpoint:
-        """The run at rest."""
-        return self.state.capture(
-            cursor=self.batches.cursor,
-            train_seconds=self.clock.seconds,
-            config_sha256=self.config_sha256,
-            data_sha256=self.inputs.sha256,
-        )
-
-    def micro_batches(self) -> Iterator[MicroBatch]:
-        """This process's share of the next batch, on its device."""
-        for _ in range(self.shape.grad_accum_steps):
-            inputs, targets = self.batches.next_batch()
-            device = self.world.device
-            yield inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
-
-
-def config_text(config: Config) -> str:
-    """The resolved config as canonical JSON: what the run folder and the manifest hold."""
-    return canonical.dumps(to_table(config)).decode()
-
-
-def set_up(
-    config: Config,
-    *,
-    world: World,
-    inputs: Inputs,
-    folder: RunFolder,
-    resume: bool,
-    listeners: Listeners,
-    interrupt: Interrupt,
-    now: Callable[[], float],
-) -> Run:
-    """Build a run from its config and data; with `resume`, put it where its checkpoint stands.
-
-    Args:
-        config: what to train.
-        world: this process among all.
-        inputs: the data.
-        folder: where rank 0 writes.
-        resume: go on from the folder's checkpoint.
-        listeners: told what happens.
-        interrupt: asked whether to stop.
-        now: a monotonic clock in seconds.
+def set_up(config: Config, inputs: Inputs, around: Surroundings, *, resume: bool) -> Run:
+    """Build a run from its config and data; with `resume`, put it where its folder's checkpoint stands.
 
     Raises:
         ConfigError: the number of processes does not divide the batch, or a policy that no network can have.
@@ -112,55 +42,50 @@ def set_up(
         ArtifactError: no reader would take the artifact of this config.
         DataError: too few tokens for one step.
     """
+    world, now, seed = around.world, around.now, int(config.run.seed)
     set_canonical_numerics(world.device)
-    declared, shape = network(config), batch_shape(config, world)
-    body = manifest_body(config, declared, inputs, threads=torch.get_num_threads())
-    seed = int(config.run.seed)
-    gpt = GPT(declared, backbone_seed=int(config.run.backbone_seed), device=world.device)
-    initialise(gpt, torch.Generator().manual_seed(derive_seed(seed, "model.initial")))
-    torch.manual_seed(derive_seed(seed, "torch"))
-    state = RunState(gpt, config)
+    shape, state = batch_shape(config, world), initial_state(config, world.device)
+    body = manifest_body(config, state.gpt.network, inputs, threads=torch.get_num_threads())
     train_step = TrainStep(state, world)
     warm_up(state, train_step, shape, now)
-    cursor, used_seconds = Cursor(), 0.0
     config_sha256 = hashlib.sha256(config_text(config).encode()).hexdigest()
+    cursor, used_seconds = Cursor(), 0.0
     if resume:
-        cursor, used_seconds = _restore(state, folder, config_sha256=config_sha256, data_sha256=inputs.sha256)
-        if world.is_main:
-            rewind_log(folder.metrics, step=state.step)
-        listeners.note(f"going on after step {state.step:,} and {used_seconds:.1f} s")
+        cursor, used_seconds = _restore(state, around, config_sha256=config_sha256, data_sha256=inputs.sha256)
     clock = TrainClock(now, used_seconds=used_seconds)
     reserve = RESERVE_FACTOR * rehearse(body, clip_search=config.quantization.clip_search, now=now)
+    order_seed = derive_seed(seed, "data.order")
     run = Run(
         config=config,
         config_sha256=config_sha256,
-        world=world,
         inputs=inputs,
-        folder=folder,
+        world=world,
+        folder=around.folder,
+        listeners=around.listeners,
+        interrupt=around.interrupt,
+        now=now,
         body=body,
         state=state,
         train_step=train_step,
-        batches=Batches(
-            inputs.train, shape, order=config.data.order, seed=derive_seed(seed, "data.order"), cursor=cursor
-        ),
+        batches=Batches(inputs.train, shape, order=config.data.order, seed=order_seed, cursor=cursor),
         shape=shape,
-        validation=Validation(
-            tokens=inputs.val,
-            table=inputs.table,
-            windows=eval_windows(config),
-            batch_windows=config.eval.batch_windows,
-            running_tokens=config.eval.running_tokens,
-        ),
+        validation=_validation(config, inputs),
         clock=clock,
         budget=Budget(config.budget, clock, reserve_seconds=reserve),
-        now=now,
-        mfu=Mfu(declared, world.device, world_size=world.world_size),
-        listeners=listeners,
-        interrupt=interrupt,
+        mfu=Mfu(body, world.device, world_size=world.world_size),
     )
     for line in _headline(run):
-        listeners.note(line)
+        run.listeners.note(line)
     return run
+
+
+def initial_state(config: Config, device: torch.device) -> RunState:
+    """The network with its start, which depends on the config alone and not on the device."""
+    seed = int(config.run.seed)
+    gpt = GPT(network(config), backbone_seed=int(config.run.backbone_seed), device=device)
+    initialise(gpt, torch.Generator().manual_seed(derive_seed(seed, "model.initial")))
+    torch.manual_seed(derive_seed(seed, "torch"))
+    return RunState(gpt, config)
 
 
 def warm_up(state: RunState, train_step: TrainStep, shape: BatchShape, now: Callable[[], float]) -> None:
@@ -184,8 +109,9 @@ def warm_up(state: RunState, train_step: TrainStep, shape: BatchShape, now: Call
     state.restore(before)
 
 
-def _restore(state: RunState, folder: RunFolder, *, config_sha256: str, data_sha256: str) -> tuple[Cursor, float]:
+def _restore(state: RunState, around: Surroundings, *, config_sha256: str, data_sha256: str) -> tuple[Cursor, float]:
     """Put the state where the folder's checkpoint stands: its place in the data, and its clock."""
+    folder = around.folder
     checkpoint = read_checkpoint(folder.checkpoint)
     progress = checkpoint.progress
     if progress.config_sha256 != config_sha256:
@@ -193,7 +119,20 @@ def _restore(state: RunState, folder: RunFolder, *, config_sha256: str, data_sha
     if progress.data_sha256 != data_sha256:
         raise BadCheckpoint(f"{folder.checkpoint}: made on other data; resume with the shards it was trained on")
     state.restore(checkpoint)
+    if around.world.is_main:
+        rewind_log(folder.metrics, step=state.step)
+    around.listeners.note(f"going on after step {state.step:,} and {progress.train_seconds:.1f} s")
     return Cursor(epoch=progress.epoch, windows=progress.epoch_windows), progress.train_seconds
+
+
+def _validation(config: Config, inputs: Inputs) -> Validation:
+    return Validation(
+        tokens=inputs.val,
+        table=inputs.table,
+        windows=eval_windows(config),
+        batch_windows=config.eval.batch_windows,
+        running_tokens=config.eval.running_tokens,
+    )
 
 
 def _headline(run: Run) -> list[str]:

@@ -52,7 +52,7 @@ NEEDS: Final[Mapping[CheckName, tuple[CheckName, ...]]] = {
     C.BYTES_IDENTITY: (C.SCORE,),
     C.CLAIM: (C.SCORE,),
     C.TRAINING_TIME: (C.MANIFEST,),
-    C.DATA_OVERLAP: (C.MANIFEST, C.VALSET),
+    C.DATA_OVERLAP: (C.MANIFEST,),
 }
 """What must have passed before a check makes sense. Building and scoring wait for every cheap check before them."""
 

@@ -111,8 +111,11 @@ class Report(Value):
         codes = [result.code for result in self.checks if result.status is Status.FAILED]
         if (self.verdict is Verdict.REJECTED) != bool(codes) or self.code != (codes or [None])[0]:
             raise ValueError("verdict: expected rejected with the first failing check's code, exactly when one failed")
-        if self.verdict is Verdict.ACCEPTED and (self.score is None or self.screening is not None):
-            raise ValueError("verdict: expected a score of the whole set with accepted")
+        if self.score is not None and self.screening is not None:
+            raise ValueError("score: expected a score or a screening, not both")
+        needed = {Verdict.ACCEPTED: self.score, Verdict.SCREENED: self.screening, Verdict.REJECTED: self.track}
+        if needed[self.verdict] is None:
+            raise ValueError("verdict: expected a score of the whole set with accepted, a screening with screened")
         return self
 
     def check(self, name: CheckName) -> CheckResult:

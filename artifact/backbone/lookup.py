@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from artifact.backbone.stream import BLOCK_BYTES, Stream, chunks
 
 TAKE_ROWS = 8_192  # rows per take: its 64 KiB of widened indices stay in cache
+SLICE_BYTES = 32_768  # bytes per translation: below malloc's mmap threshold, so that no fresh pages are touched
 
 
 class Lookup(Protocol):
@@ -40,23 +41,50 @@ def num_blocks(count: int, table_size: int) -> int:
 
 def lookup(stream: Stream, table: NDArray[Any], out: NDArray[Any], first_block: int = 0) -> None:
     """The numpy engine's `Lookup`."""
-    rows = _rows(table.tobytes(), table.dtype)
-    width = rows.shape[1]
+    look_up = _look_up_small if _small_codes(table.tobytes(), table.dtype) else _look_up_rows
     start = 0
     for chunk in chunks(stream, first_block, num_blocks(out.size, table.size)):
-        index = chunk.view("<u2" if table.size == 256 else np.uint8)
-        part = out[start : start + len(index) * width]
-        _take(rows, index, part[: part.size // width * width].reshape(-1, width))
-        if rest := part.size % width:
-            part[-rest:] = rows[index[part.size // width], :rest]
+        part = out[start : start + 8 * len(chunk) // field_bits(table.size)]
+        look_up(table, chunk, part)
         start += part.size
 
 
-def _take(rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any]) -> None:
-    for start in range(0, len(out), TAKE_ROWS):
-        part = out[start : start + TAKE_ROWS]
+def _look_up_small(table: NDArray[Any], data: NDArray[np.uint8], out: NDArray[Any]) -> None:
+    """By bytearray.translate, which is a third faster than take, for tables of int8 codes times a scale."""
+    codes, scale = _small_codes(table.tobytes(), table.dtype) or (b"", None)
+    for start in range(0, len(out), SLICE_BYTES):
+        part = out[start : start + SLICE_BYTES]
+        translated = bytearray(data[start : start + len(part)]).translate(codes)
+        np.copyto(part, np.frombuffer(translated, np.int8))
+        if scale != 1:
+            np.multiply(part, scale, part)
+
+
+def _look_up_rows(table: NDArray[Any], data: NDArray[np.uint8], out: NDArray[Any]) -> None:
+    """By take, which costs the same for rows of 2, 8 or 32 bytes: two entries per 16 bits, or eight per byte of bits."""
+    rows = _rows(table.tobytes(), table.dtype)
+    index = data.view("<u2" if table.size == 256 else np.uint8)
+    whole, rest = divmod(out.size, rows.shape[1])
+    matrix = out[: out.size - rest].reshape(whole, -1)
+    for start in range(0, whole, TAKE_ROWS):
+        part = matrix[start : start + TAKE_ROWS]
         # The index is in range by its type; any mode but the default writes to `out` without a second buffer.
         np.take(rows, index[start : start + len(part)], axis=0, out=part, mode="wrap")
+    if rest:
+        out[-rest:] = rows[index[whole], :rest]
+
+
+@lru_cache(maxsize=32)
+def _small_codes(table: bytes, dtype: np.dtype[Any]) -> tuple[bytes, NDArray[Any]] | None:
+    """A table of 256 entries as int8 codes and the scale that makes the entries of them, where it is of that kind."""
+    entries = np.frombuffer(table, dtype)
+    if entries.size != 256 or dtype not in (np.int8, np.int16, np.float32):
+        return None
+    scale = np.abs(entries[entries != 0]).min(initial=1)
+    codes = entries.astype(np.float64) / scale
+    if not np.array_equal(codes, codes.astype(np.int8)):
+        return None
+    return codes.astype(np.int8).tobytes(), np.array(scale, dtype)
 
 
 @lru_cache(maxsize=16)

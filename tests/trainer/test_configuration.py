@@ -16,7 +16,6 @@ from trainer.config import Config
 from trainer.errors import ConfigError
 from trainer.policy import network
 from trainer.presets import PRESETS, preset
-from trainer.setup import config_text
 
 REFUSED = [
     ("model.num_layer=8", "model.num_layer: no such field; did you mean model.num_layers"),
@@ -131,7 +130,7 @@ def test_every_preset_survives_toml_and_fits_the_manifest(name: str) -> None:
     assert config.preset == name
     assert tomllib.loads(toml.dumps(table)) == table
     assert overrides.from_table(tomllib.loads(toml.dumps(table))) == config
-    assert len(config_text(config).encode()) < limits.MAX_CONFIG_BYTES // 2
+    assert len(overrides.config_text(config).encode()) < limits.MAX_CONFIG_BYTES // 2
 
 
 SHAPES = {

@@ -26,8 +26,9 @@ from trainer.loop import train
 from trainer.policy import network
 from trainer.presets import PRESETS, preset
 from trainer.rebuild import Rebuilt, rescore
+from trainer.recipe import recipe_config, recipe_text
 from trainer.result import result, summary
-from trainer.setup import Run, config_text
+from trainer.run import Run
 from verifier.shards import file_sha256
 
 LONG = ("budget.max_steps=20", "ema.decay=0.9", "ema.start_fraction=0.5", "eval.stride=16", "eval.mode=sliding")
@@ -66,7 +67,8 @@ def test_the_manifest_says_how_the_artifact_was_made(tmp_path: Path) -> None:
     assert (manifest.name, manifest.author, manifest.license) == ("smoke", "somebody", None)
     assert manifest.backbone.codes_sha256 == root_digest(2**64 - 1, random_maps(manifest))
     assert json.loads(training.config)["budget"]["max_steps"] == 6
-    assert training.config == config_text(run.config)
+    assert training.config == recipe_text(run.config)
+    assert recipe_config(manifest) == run.config
     assert (training.steps, training.tokens, training.world_size) == (6, 6 * 128, 1)
     assert training.train_shards == (file_sha256(run.inputs.files.train[0]),)
     assert manifest.claims.valset_sha256 == valset_sha256(

@@ -88,7 +88,7 @@ def wrong_recipes() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", wrong_recipes())
 def test_what_is_no_recipe_of_this_artifact_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(BadRecipe, match=r"\Atraining\.config: "):
+    with pytest.raises(BadRecipe, match=r"\Atraining\.config(\.run)?: "):
         recipe_config(declared(tiny.config(), tmp_path, text=wrong_recipes()[name]))
 
 

@@ -42,8 +42,8 @@ def test_train_makes_a_run_folder_with_an_artifact(tmp_path: Path) -> None:
     assert numbers["xz_bpb"] > 0
     manifest = container.read((out / "artifact.sgolf").read_bytes()).manifest
     assert manifest.training is not None
-    assert manifest.training.config == (out / "config.json").read_text()
-    assert tomllib.loads((out / "config.toml").read_text()) == json.loads((out / "config.json").read_text())
+    assert manifest.training.config == (out / "recipe.json").read_text()
+    assert tomllib.loads((out / "config.toml").read_text())["model"] == json.loads(manifest.training.config)["model"]
 
     again = call("--preset", "smoke", "--out", str(out), *data(tmp_path / "data"))
     assert (again.exit_code, "this folder holds a run" in again.stderr) == (2, True)

@@ -16,7 +16,7 @@ from trainer.errors import BadCheckpoint, NonFiniteLoss
 from trainer.interrupt import Interrupt
 from trainer.loop import train
 from trainer.metrics import StepMetrics
-from trainer.setup import Run
+from trainer.run import Run
 
 EMA = ("ema.decay=0.9", "ema.start_fraction=0.5")
 

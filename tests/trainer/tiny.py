@@ -12,8 +12,9 @@ from trainer.corpus_files import CorpusFiles
 from trainer.inputs import Inputs, read_inputs
 from trainer.interrupt import Interrupt
 from trainer.metrics import Listeners, StepMetrics, ValidationMetrics
+from trainer.run import Run, Surroundings
 from trainer.runfolder import open_folder
-from trainer.setup import Run, set_up
+from trainer.setup import set_up
 from trainer.world import World
 from verifier import demo_corpus
 from verifier.shards import write_shard
@@ -112,16 +113,14 @@ def run(
 ) -> Run:
     """A run in `root`, ready to train."""
     chosen = config(*settings, preset=preset)
-    return set_up(
-        chosen,
+    around = Surroundings(
         world=CPU,
-        inputs=inputs(root / "data", chosen),
         folder=open_folder(root, resume=resume),
-        resume=resume,
         listeners=Listeners([recorder or Recorder()]),
         interrupt=interrupt or Interrupt(),
         now=now or Clock(),
     )
+    return set_up(chosen, inputs(root / "data", chosen), around, resume=resume)
 
 
 def losses(recorders: Sequence[Recorder]) -> list[float]:

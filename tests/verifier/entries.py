@@ -6,14 +6,19 @@ from pathlib import Path
 import numpy as np
 
 from artifact.backbone import Distribution, RandomMap, root_digest
+from artifact.format import container
+from artifact.model.build import build
+from artifact.model.scoring import for_scoring
 from tests.forge import Draft, Json, good_manifest, good_training
 from tests.verifier import forge
+from verifier.bench import Bench, set_up
+from verifier.case import Case, Unwatched
 from verifier.report import Report
 from verifier.settings import Settings
 from verifier.shards import write_shard
 from verifier.tokenizer import parse_tokenizer
 from verifier.tracks import Track, load_tracks
-from verifier.valset import Registration
+from verifier.valset import Registration, open_valset
 from verifier.valset_registry import Registry
 from verifier.verify import verify
 
@@ -41,6 +46,16 @@ class Arena:
     def judge(self, data: bytes, *, track: Track | None = None, settings: Settings = CPU) -> Report:
         """The verdict of this process."""
         return verify(data, track=track or self.track, valset_folder=self.valset_folder, settings=settings)
+
+    def on_the_bench(self) -> tuple[Case, Bench]:
+        """The good entry, read and built, before the probes."""
+        opened = open_valset(self.valset_folder)
+        case = Case(data=self.entry(), track=self.track, registration=self.registration, settings=CPU)
+        case.artifact = container.read(self.entry())
+        case.manifest = case.artifact.manifest
+        bench = set_up(case, opened, Unwatched())
+        bench.network = for_scoring(build(case.artifact))
+        return case, bench
 
     def entry(self) -> bytes:
         """A good file."""

@@ -114,8 +114,8 @@ def test_a_report_speaks_of_one_file_only() -> None:
         found.check_artifact(digest("other"))
 
 
-def test_signing_never_reaches_torch() -> None:
-    code = "import sys, verifier.signing_cli; sys.exit('torch' in sys.modules)"
+def test_signing_and_comparing_never_reach_torch() -> None:
+    code = "import sys, verifier.signing_cli, verifier.compare_cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
