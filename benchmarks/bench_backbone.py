@@ -166,7 +166,7 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def preamble(rounds: int) -> str:
+def preamble(rounds: int, note: str) -> str:
     """Date, machine, versions and command."""
     versions = [f"python {platform.python_version()}", f"torch {torch.__version__}", f"numpy {np.__version__}"]
     try:
@@ -182,6 +182,7 @@ def preamble(rounds: int) -> str:
             f"- versions: {', '.join(versions)}",
             f"- command: `python {sys.argv[0]} --rounds {rounds}`",
             f"- method: warm float32 buffers, one thread, {rounds} rounds in turn; medians of CPU time",
+            f"- note: {note}",
         ]
     )
 
@@ -191,11 +192,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="models to fill")
     parser.add_argument("--rounds", type=int, default=7, help="timed rounds")
-    parser.add_argument("--note", help="a line about the circumstances")
+    parser.add_argument("--note", default="none", help="a line about the circumstances")
     parser.add_argument("--output", type=Path, help="write the report here instead of standard output")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    sections = [preamble(options.rounds) + (f"\n- note: {options.note}" if options.note else "")]
+    sections = [preamble(options.rounds, options.note)]
     sections += [table(name, time_all(contestants(SIZES[name]), options.rounds)) for name in options.sizes]
     report = "\n\n".join(sections) + "\n"
     if options.output:

@@ -1,7 +1,7 @@
 """Named streams: SHA-256 of a name gives a key, Philox4x32-10 gives the words (backbone.md B-2 to B-6).
 
 The numpy engine's inner loop. It knows nothing of distributions. A state of four 32-bit words is kept as two
-uint64, x = x0 << 32 | x1 and y = x2 << 32 | x3, so that a round is ten in-place operations; chunks of 16,384
+uint64, x = x0 << 32 | x1 and y = x2 << 32 | x3, so that a round is eight in-place operations; chunks of 16,384
 counters stay in the L2 cache. The words of a chunk are handed out as bytes in stream order.
 """
 
@@ -120,7 +120,7 @@ def _first_two_rounds(
 
 
 def _rounds(keys: Iterable[Any], state: NDArray[np.uint64], products: NDArray[np.uint64]) -> None:
-    """One round for each pair of keys, in place: `state` is x after x, then y after y; `products` is memory of its size.
+    """One round for each pair of keys, in place: `state` is every x, then every y; `products` is memory of its size.
 
     Positional arguments and arrays without dimensions halve what a call of a numpy function costs (0.65 to 0.28 us).
     """
@@ -152,7 +152,7 @@ def short_streams(seed: int, name: str, num_bytes: Mapping[str, int]) -> dict[st
     streams = [open_stream(seed, name, label) for label in num_bytes]
     counts = np.array([-(-length // BLOCK_BYTES) for length in num_bytes.values()])
     first = np.cumsum(counts) - counts
-    x = (np.arange(counts.sum()) - np.repeat(first, counts)).astype(np.uint64) << np.uint64(32)  # counters below 2^32
+    x = (np.arange(counts.sum()) - np.repeat(first, counts)).astype(np.uint64) << np.uint64(32)
     y = np.repeat(np.array([stream.c2 << 32 | stream.c3 for stream in streams], np.uint64), counts)
     state = np.concatenate([x, y])
     round_keys = np.array([stream.round_keys() for stream in streams], np.uint64)  # [streams, rounds, 2]
