@@ -24,8 +24,10 @@ COMMANDS = {
     "diff": Entry("artifact.cli:diff", "Say what differs between two artifacts."),
     "verify": Entry("verifier.cli:verify", "Judge an artifact: limits, backbone, probes, val_bpb; a report."),
     "valset": Entry("verifier.valset_cli:valset", "Register and look at validation sets."),
-    "compare": Entry("verifier.compare_cli:compare_command", "Is a design better than another? Reports of several seeds."),
-    "reproduce": Entry("trainer.reproduce_cli:reproduce_command", "Retrain an artifact from its own recipe and compare."),
+    "compare": Entry("verifier.compare_cli:compare_command", "Is one design better than another, over several seeds?"),
+    "reproduce": Entry(
+        "trainer.reproduce_cli:reproduce_command", "Retrain an artifact from its own recipe and compare."
+    ),
     "report": Entry("verifier.signing_cli:report", "Sign reports, and check signed ones offline."),
     "key": Entry("verifier.signing_cli:key", "Make a signing key."),
     "unpack": Entry("artifact.cli:unpack", "Write an artifact's tensors and manifest into a folder."),

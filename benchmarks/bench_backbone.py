@@ -156,14 +156,11 @@ def table(name: str, medians: dict[str, float]) -> str:
 
 
 def processor() -> str:
-    """The processor's model name."""
+    """The number and kind of processors, as in "2-core AMD EPYC"."""
     info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor() or platform.machine()
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()}-core {names[0] if names else platform.machine()}"
 
 
 def preamble(rounds: int, note: str) -> str:
@@ -178,7 +175,7 @@ def preamble(rounds: int, note: str) -> str:
             "# The frozen backbone against torch's initialisers",
             "",
             f"- date: {datetime.now(UTC):%Y-%m-%d}",
-            f"- machine: {os.cpu_count()}-core {processor()}, {torch.get_num_threads()} thread, {platform.system()} {platform.machine()}",
+            f"- machine: {processor()}, {platform.system()} {platform.machine()}",
             f"- versions: {', '.join(versions)}",
             f"- command: `python {sys.argv[0]} --rounds {rounds}`",
             f"- method: warm float32 buffers, one thread, {rounds} rounds in turn; medians of CPU time",

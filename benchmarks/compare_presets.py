@@ -26,21 +26,25 @@ PRESETS = (
 )
 SHARED = {
     "model.num_layers": 4,
-    "model.model_dim": 256,
-    "model.num_heads": 4,
-    "model.num_kv_heads": 2,
-    "model.mlp_hidden_dim": 512,
+    "model.model_dim": 128,
+    "model.num_heads": 2,
+    "model.num_kv_heads": 1,
+    "model.mlp_hidden_dim": 256,
     "model.rope_dims": 64,
-    "model.seq_len": 512,
-    "batch.train_batch_tokens": 8192,
-    "batch.micro_batch_tokens": 8192,
+    "model.seq_len": 256,
+    "batch.train_batch_tokens": 4096,
+    "batch.micro_batch_tokens": 4096,
     "optim.muon_momentum_warmup_steps": 50,
     "ema.decay": 0,
-    "eval.batch_windows": 8,
+    "eval.batch_windows": 16,
     "eval.every_seconds": 0,
-    "eval.running_tokens": 32768,
+    "eval.running_tokens": 16384,
 }
-OWN = {"mlp_up": {"linears.overrides.0.layers": "[0,1]"}}
+OWN = {
+    "mlp_up": {"linears.overrides.0.layers": "[0,1]"},
+    "adapter_mlp": {"linears.mlp.*.lora_rank": 40},
+    "vera": {"linears.*.*.lora_rank": 64},
+}
 COLUMNS = (
     "preset | frozen | learned | steps | val_bpb in memory | val_bpb packed | packing | bytes",
     "--- | --- | --- | --- | --- | --- | --- | ---",

@@ -4,13 +4,10 @@ Claims are scored in float32 on the whole stream. A running training looks at it
 GPU: a hint for people, which nothing is decided by.
 """
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-from artifact.format import canonical
 from artifact.format.manifest import Eval
 from artifact.model.gpt import GPT
 from artifact.model.scoring import for_scoring
@@ -61,12 +58,3 @@ class Validation:
             world_size=world.world_size,
             progress=progress,
         )
-
-
-def valset_sha256(shard_digests: Sequence[str], *, pieces_sha256: str) -> str:
-    """The identity of a validation set: its shards in order, and the tokenizer that made them.
-
-    SHA-256 over the canonical JSON of `{"pieces_sha256": ..., "shards": [...]}`, in hex.
-    """
-    declared = {"pieces_sha256": pieces_sha256, "shards": list(shard_digests)}
-    return hashlib.sha256(canonical.dumps(declared)).hexdigest()

@@ -55,7 +55,7 @@ def finish(run: Run, *, train_loss: float) -> Finished | None:
         if run.world.is_main:
             packed = _pack(run, train_loss)
             container.write_file(run.folder.artifact, packed)
-            run.listeners.note(f"packed after {run.clock.seconds:.1f} s: {run.folder.artifact}")
+            run.listeners.note(f"packed: {run.folder.artifact}")
         in_memory = _score(run, "the network in memory")
     claimed = None
     if in_memory is not None:
@@ -99,9 +99,14 @@ def _score(run: Run, what: str) -> Score | None:
     (interrupted,) = run.world.told(run.interrupt.requested)
     if interrupted:
         return None
-    run.listeners.note(f"scoring {what}: {len(run.inputs.val):,} tokens")
+
+    def progress(done: int, total: int, /) -> None:
+        run.listeners.on_scoring(what, done, total)
+        if run.world.world_size == 1:  # several processes finish together what they began together
+            run.interrupt.check()
+
     try:
-        return run.validation.whole(run.state.gpt, run.world, progress=run.interrupt.check)
+        return run.validation.whole(run.state.gpt, run.world, progress=progress)
     except Interrupted:
         return None
 

@@ -11,10 +11,10 @@ from artifact.format import canonical, limits, manifest
 from artifact.format.architecture import ModelConfig
 from trainer.corpus_files import CorpusFiles
 from trainer.errors import ConfigError
-from trainer.evaluate import valset_sha256
 from verifier.bytes_table import BytesTable, bytes_table
 from verifier.shards import Tokens, file_sha256, read_shard
 from verifier.tokenizer import Tokenizer, load_tokenizer
+from verifier.valset import valset_sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

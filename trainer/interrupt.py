@@ -1,7 +1,8 @@
 """SIGTERM and ctrl-C as a wish that the loop reads between steps: stop, save, pack.
 
-The first signal is noted; a second one ends the process at once, as if nobody had listened. Under torchrun the launcher
-forwards SIGTERM to every process and kills what is left after 30 s, so what follows a wish must be quick.
+The first signal is noted. A second ctrl-C ends the process at once; a second SIGTERM does nothing, since a launcher and
+a scheduler may both send one. Under torchrun the launcher forwards SIGTERM to every process and kills what is left
+after 30 s, so what follows a wish must be quick.
 """
 
 import signal
@@ -34,8 +35,8 @@ class Interrupt:
         """What a shell expects of a process that a signal ended; 0 without one."""
         return 0 if self.signal is None else SIGNAL_EXIT_BASE + self.signal
 
-    def check(self, _done: int = 0, _total: int = 0, /) -> None:
-        """End long work early; has the form of a progress listener.
+    def check(self) -> None:
+        """End long work early.
 
         Raises:
             Interrupted: a signal came.
@@ -54,6 +55,6 @@ class Interrupt:
                 signal.signal(number, handler)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.signal = signal.Signals(number)
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        if self.signal is None:
+            self.signal = signal.Signals(number)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)

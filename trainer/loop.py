@@ -175,4 +175,4 @@ def _divergence(run: Run, what: str) -> str:
     """What to say, and where the last good weights are."""
     where = run.folder.checkpoint
     good = f"the last good checkpoint is {where}" if where.exists() else "there is no checkpoint yet"
-    return f"step {run.state.step:,}: {what}; {good}. Lower the learning rates: --set optim.lora_a_lr=..."
+    return f"step {run.state.step:,}: {what}; {good}. Train again with lower rates, as in --set optim.learned_lr=..."

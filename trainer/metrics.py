@@ -53,6 +53,9 @@ class Listener(Protocol):
     def on_validation(self, metrics: ValidationMetrics) -> None:
         """The validation stream was looked at."""
 
+    def on_scoring(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` targets of a whole validation stream are scored by this process."""
+
     def note(self, text: str) -> None:
         """Something happened that a person should read once."""
 
@@ -75,6 +78,11 @@ class Listeners:
         """See `Listener`."""
         for listener in self._listeners:
             listener.on_validation(metrics)
+
+    def on_scoring(self, what: str, done: int, total: int) -> None:
+        """See `Listener`."""
+        for listener in self._listeners:
+            listener.on_scoring(what, done, total)
 
     def note(self, text: str) -> None:
         """See `Listener`."""

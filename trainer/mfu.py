@@ -30,10 +30,11 @@ def peak_flops(device_name: str) -> float | None:
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself; CPUs are named by torch's view of them."""
+    """What the device calls itself; a CPU is named by what torch makes of it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads, {torch.backends.cpu.get_cpu_capability()}"
+    threads = torch.get_num_threads()
+    return f"CPU ({torch.backends.cpu.get_cpu_capability()}), {threads} thread{'s' if threads > 1 else ''}"
 
 
 class Mfu:

@@ -2,10 +2,9 @@
 
 The same update as `torch.optim.Muon` (momentum by lerp, Nesterov, quintic Newton-Schulz, learning rate times
 sqrt(max(1, out / in))), for many small matrices: a matrix and the transpose of another share a stack, so A [R, D] and
-B [D, R] of every layer are orthogonalised by the same few `bmm`. Measurements stand in benchmarks/bench_train.py.
+B [D, R] of every layer are orthogonalised by the same few `bmm`. benchmarks/bench_train.py measures both.
 
-Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024); Bernstein's coefficients as
-in torch.
+Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024), with torch's coefficients.
 """
 
 import math

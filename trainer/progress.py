@@ -24,18 +24,17 @@ class Terminal:
 
     def on_step(self, metrics: StepMetrics) -> None:
         """Redraw the live line, or print a plain one if the last is old enough."""
-        text = self._line(metrics)
-        if self._console.is_terminal:
-            self._draw(text, metrics.fraction)
-        elif self._now() - self._last_line >= PLAIN_SECONDS:
-            self._last_line = self._now()
-            self._console.print(text, highlight=False, soft_wrap=True)
+        self._show(self._line(metrics), metrics.fraction)
 
     def on_validation(self, metrics: ValidationMetrics) -> None:
         """Remember the score for the line."""
         self._val_bpb = metrics.val_bpb
         if not self._console.is_terminal:
             self.note(f"step {metrics.step:,}  val_bpb {metrics.val_bpb:.4f}  ({metrics.targets:,} targets)")
+
+    def on_scoring(self, what: str, done: int, total: int) -> None:
+        """Redraw the live line, or print a plain one if the last is old enough."""
+        self._show(f"scoring {what}: {done:,} of {total:,} targets", done / total)
 
     def note(self, text: str) -> None:
         """Print one line above the live one."""
@@ -46,6 +45,13 @@ class Terminal:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def _show(self, text: str, fraction: float) -> None:
+        if self._console.is_terminal:
+            self._draw(text, fraction)
+        elif self._now() - self._last_line >= PLAIN_SECONDS:
+            self._last_line = self._now()
+            self.note(text)
 
     def _draw(self, text: str, fraction: float) -> None:
         if self._live is None:

@@ -21,12 +21,13 @@ from trainer.corpus_files import find_corpus
 from trainer.interrupt import Interrupt
 from trainer.reproduce import Again, NotAccepted, reproduce
 from trainer.reproduction import Outcome, Reproduction
-from verifier import sandbox
+from verifier import precheck, sandbox
 from verifier.atomic_file import write_atomically
+from verifier.case import Case
+from verifier.checks import Docket
 from verifier.child_environment import TAKEN_OVER
 from verifier.choice import Choice, choose
 from verifier.errors import JudgeCancelled, VerifierError
-from verifier.precheck import precheck
 from verifier.report import Report
 from verifier.settings import Settings
 from verifier.significance import SEED_SD_NATS
@@ -123,9 +124,13 @@ def refuse_early(data: bytes, choice: Choice) -> None:
     Raises:
         NotAccepted: naming the first check's code.
     """
-    report = precheck(data, track=choice.track, registration=choice.registration)
-    if report is not None:
-        raise NotAccepted(f"the file: expected an accepted artifact, got one that is rejected ({report.code})")
+    case = Case(data=data, track=choice.track, registration=choice.registration, settings=Settings())
+    docket = Docket()
+    for checks in (precheck.FIRST, precheck.LAST):
+        if docket.code is None:
+            precheck.run(case, docket, checks)
+    if docket.code is not None:
+        raise NotAccepted(f"the file: expected an accepted artifact, got one that is rejected ({docket.code})")
 
 
 def judged_alone(data: bytes, *, choice: Choice, device: str, console: Console, interrupt: Interrupt) -> Report:
@@ -137,7 +142,7 @@ def judged_alone(data: bytes, *, choice: Choice, device: str, console: Console, 
     environ = {name: os.environ[name] for name in TAKEN_OVER if name in os.environ}  # noqa: TID251 - only handed on
     settings = Settings.model_validate({"threads": len(os.sched_getaffinity(0)), "device": device})
     try:
-        with watching(console) as watch:
+        with watching(console, draw=True) as watch:
             report = sandbox.judge(
                 data,
                 track=choice.track,

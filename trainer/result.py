@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from string import Formatter
+from typing import Final
 
 from artifact.format import container
 from artifact.format.tensors import count_frozen, count_learned
@@ -9,8 +10,7 @@ from trainer.finish import Finished
 from trainer.run import Run
 from verifier.demo_corpus import stream_text, xz_bpb
 
-XZ_TOKENS = 4_000_000  # xz -9e takes about 5 s on the text of so many
-
+XZ_TOKENS: Final = 4_000_000  # xz -9e takes about 5 s on the text of so many
 
 Numbers = dict[str, object]
 
@@ -72,18 +72,18 @@ def _text(run: Run) -> Numbers:
     return {"xz_bpb": xz_bpb(stream_text(run.inputs.tokenizer, run.inputs.val))}
 
 
-SUMMARY = """\
+SUMMARY: Final = """\
 {artifact}: {artifact_bytes:,} bytes; {learned_parameters:,} learned and {frozen_parameters:,} frozen parameters
 trained {train_seconds:.1f} s, {steps:,} steps, {tokens:,} tokens; ended by {ended_by}
 val_bpb {val_bpb_in_memory:.6f} in memory, {val_bpb_claimed:.6f} packed ({packing_cost_bpb:+.6f})
 val_bpb {val_bpb_rebuilt:.6f} rebuilt by a fresh process from the file alone (same nats: {rebuild_same_nats})
 xz -9e needs {xz_bpb:.6f} bits per byte for the same text"""
 
-OVER_LIMIT = (
+OVER_LIMIT: Final = (
     "over the limit of {train_seconds_limit:.1f} s: a single step or packing took longer than any before it; "
     "a track with this limit will reject the file"
 )
-UNSCORED = "packed without a score: go on with --resume, or score the file with seedgolf verify"
+UNSCORED: Final = "packed without a score: go on with --resume, or score the file with seedgolf verify"
 
 
 def summary(numbers: Mapping[str, object]) -> list[str]:

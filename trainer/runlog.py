@@ -31,6 +31,9 @@ class RunLog:
         """Write one `validation` line."""
         self._write("validation", asdict(metrics))
 
+    def on_scoring(self, what: str, done: int, total: int) -> None:
+        """How far a score is, is nothing to keep."""
+
     def note(self, text: str) -> None:
         """Write one `note` line."""
         self._write("note", {"text": text})

@@ -15,7 +15,7 @@ from trainer.interrupt import Interrupt, Interrupted
 from trainer.loop import train
 from trainer.metrics import Listener, Listeners
 from trainer.progress import Terminal
-from trainer.rebuild import Rebuilt, rescore
+from trainer.rebuild import rescore
 from trainer.recipe import recipe_text
 from trainer.result import Numbers, result
 from trainer.run import Run, Surroundings
@@ -59,16 +59,27 @@ def run_training(
         OSError: a file that cannot be read or written.
     """
     with joined(device=request.device) as world:
-        folder, files = _open(request, world)
-        listeners = Listeners(_listeners(request, folder, console, now) if world.is_main else ())
-        try:
-            inputs = read_inputs(files, request.config.model)
-            around = Surroundings(world=world, folder=folder, listeners=listeners, interrupt=interrupt, now=now)
-            run = set_up(request.config, inputs, around, resume=request.resume)
-            finished = finish(run, train_loss=train(run))
-        finally:
-            listeners.close()
-    return None if finished is None else _prove(run, finished)
+        run, finished = _train(request, world, console=console, interrupt=interrupt, now=now)
+    try:
+        return None if finished is None else _prove(run, finished)
+    finally:
+        run.listeners.close()
+
+
+def _train(
+    request: Request, world: World, *, console: Console, interrupt: Interrupt, now: Callable[[], float]
+) -> tuple[Run, Finished | None]:
+    """Everything that the processes do together; the listeners stay open unless it fails."""
+    folder, files = _open(request, world)
+    listeners = Listeners(_listeners(request, folder, console, now) if world.is_main else ())
+    try:
+        inputs = read_inputs(files, request.config.model)
+        around = Surroundings(world=world, folder=folder, listeners=listeners, interrupt=interrupt, now=now)
+        run = set_up(request.config, inputs, around, resume=request.resume)
+        return run, finish(run, train_loss=train(run))
+    except BaseException:
+        listeners.close()
+        raise
 
 
 def _open(request: Request, world: World) -> tuple[RunFolder, CorpusFiles]:
@@ -101,10 +112,10 @@ def _prove(run: Run, finished: Finished) -> Numbers:
     Raises:
         RebuildMismatch: it scored something else, or nothing; the result is written first.
     """
-    rebuilt: Rebuilt | None = None
     numbers = result(run, finished)
     write_json(run.folder.result, numbers)
     if finished.claimed is not None:
+        run.listeners.note("rebuilding the network from the file alone, in a fresh process")
         try:
             rebuilt = rescore(run, finished.claimed)
         except Interrupted:

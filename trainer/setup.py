@@ -100,7 +100,8 @@ def warm_up(state: RunState, train_step: TrainStep, shape: BatchShape, now: Call
         train_step([made_up], fraction=0.0)
 
     if device.type == "cpu":
-        choose_threads(step, wanted=state.config.run.threads, now=now)
+        wanted = state.config.run.threads or (torch.get_num_threads() if shape.world_size > 1 else 0)
+        choose_threads(step, wanted=wanted, now=now)  # alone, since what is timed would make processes wait
     for _ in range(WARM_UP_STEPS):
         step()
     if train_step.compiled and state.config.freeze.roles:

@@ -34,6 +34,9 @@ class TensorBoard:
         self._writer.add_scalar("val/bpb", metrics.val_bpb, metrics.step)
         self._writer.add_scalar("val/loss", metrics.val_loss, metrics.step)
 
+    def on_scoring(self, what: str, done: int, total: int) -> None:
+        """How far a score is, is no curve."""
+
     def note(self, text: str) -> None:
         """Notes stand in the log; curves have no place for them."""
 

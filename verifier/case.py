@@ -65,7 +65,7 @@ class Case:
         fault: what the reader refused the file for.
     """
 
-    data: bytes | memoryview = field(repr=False)
+    data: bytes = field(repr=False)
     track: Track
     registration: Registration | None
     settings: Settings

@@ -83,7 +83,7 @@ class Docket:
     """The results so far, and how to add the next one."""
 
     def __init__(
-        self, *, begins: Callable[[CheckName], None] = _nobody, now: Callable[[], float] = time.perf_counter
+        self, begins: Callable[[CheckName], None] = _nobody, *, now: Callable[[], float] = time.perf_counter
     ) -> None:
         self._begins = begins
         self._now = now

@@ -39,6 +39,17 @@ def under_torchrun(environ: Mapping[str, str]) -> bool:
     return "TORCHELASTIC_RUN_ID" in environ
 
 
+def is_first_process(environ: Mapping[str, str]) -> bool:
+    """Whether the caller is the only process, or torchrun's first: the one that speaks."""
+    return environ.get("RANK", "0") == "0" if under_torchrun(environ) else True
+
+
+def processes_here(environ: Mapping[str, str]) -> int:
+    """How many processes of this run share this machine's cores."""
+    text = environ.get("LOCAL_WORLD_SIZE", "1") if under_torchrun(environ) else "1"
+    return max(1, int(text)) if text.isdecimal() else 1
+
+
 def child_environment(environ: Mapping[str, str], *, scratch: Path, threads: int) -> dict[str, str]:
     """The variables of the child.
 

@@ -8,14 +8,14 @@ the set's bytes per token.
 import math
 from typing import Final
 
-from artifact.format.manifest import Claims, ScoreType
+from artifact.format.manifest import Claims, ScoreType, Training
 from verifier.checks import Finding
 from verifier.errors import CheckFailed, CheckSkipped, Code
 from verifier.report import ClaimRecord, ScoreDtype, ScoreRecord
 
 FLOAT32_BPB: Final = 1e-6
 BFLOAT16_BPB: Final = 5e-4
-BITS_PER_BYTE, NATS_PER_TOKEN = "bits per byte", "nats per token"
+BITS_PER_BYTE, NATS_PER_TOKEN, SECONDS = "bits per byte", "nats per token", "s"
 
 
 def tolerance_bpb(claimed: ScoreType, measured: ScoreDtype) -> float:
@@ -24,9 +24,14 @@ def tolerance_bpb(claimed: ScoreType, measured: ScoreDtype) -> float:
     return FLOAT32_BPB if both_float32 else BFLOAT16_BPB
 
 
-def claim_rows(claims: Claims | None, score: ScoreRecord | None) -> tuple[ClaimRecord, ...]:
-    """Every claimed score beside the measured one; `score` is None unless it is of the same set."""
-    return _score_rows(claims, score) if claims else ()
+def claim_rows(claims: Claims | None, training: Training | None, score: ScoreRecord | None) -> tuple[ClaimRecord, ...]:
+    """Every claimed number beside the measured one where there is one; `score` is None unless it is of the same set.
+
+    `train_seconds` is measured by `seedgolf reproduce` alone.
+    """
+    rows = _score_rows(claims, score) if claims else ()
+    seconds = ClaimRecord(quantity="train_seconds", unit=SECONDS, claimed=training.train_seconds) if training else None
+    return (*rows, seconds) if seconds else rows
 
 
 def _score_rows(claims: Claims, score: ScoreRecord | None) -> tuple[ClaimRecord, ClaimRecord]:

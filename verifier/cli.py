@@ -16,7 +16,7 @@ from rich.console import Console
 
 from artifact.format import limits
 from verifier import render_html, render_markdown, render_terminal, sandbox
-from verifier.child_environment import under_torchrun
+from verifier.child_environment import is_first_process, processes_here, under_torchrun
 from verifier.choice import Choice, choose
 from verifier.data_errors import DataError
 from verifier.errors import VerifierError
@@ -96,8 +96,11 @@ def verify(
 
     Exits with 0 accepted or screened, 1 rejected, 2 usage, 3 no verdict.
     """
-    signal.signal(signal.SIGTERM, _end)
-    report = _judged(file, **options)
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        report = _judged(file, **options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if report is None:  # a process of torchrun other than the first
         return
     _write(markdown, render_markdown.render(report))
@@ -121,12 +124,13 @@ def _judged(
     **options: Any,  # noqa: ANN401
 ) -> Report | None:
     environ = os.environ  # noqa: TID251 - only handed on: child_environment says which names the child gets
-    settings = Settings(threads=threads or len(os.sched_getaffinity(0)), dtype=ScoreDtype(dtype), **options)
+    cores = max(1, len(os.sched_getaffinity(0)) // processes_here(environ))
+    settings = Settings(threads=threads or cores, dtype=ScoreDtype(dtype), **options)
     if settings.sample is not None and under_torchrun(environ):
         raise UsageFault("--sample: one process screens; start it without torchrun")
     data, choice = _opened(file, valset_name, track_name, valset_dir, track_dir)
     try:
-        with watching(Console(stderr=True)) as watch:
+        with watching(Console(stderr=True), draw=is_first_process(environ)) as watch:
             return sandbox.judge(
                 data,
                 track=choice.track,

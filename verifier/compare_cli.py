@@ -106,12 +106,12 @@ def page(found: Comparison) -> RenderableType:
 def _runs(title: str, group: Group) -> Table:
     table = Table(title=Text(f"\n{title}: configuration {group.config_sha256[:SHOWN_DIGEST]}"), title_justify="left")
     table.box, table.show_edge, table.pad_edge = box.SIMPLE_HEAD, False, False
-    for column in ("report", "name", "seed", "backbone seed", "artifact"):
+    for column in ("report", "seed", "backbone", "artifact"):
         table.add_column(column, overflow="fold")
     for column in ("val_loss", "val_bpb"):
         table.add_column(column, justify="right", no_wrap=True)
     for run in group.runs:
-        texts = (run.label, run.name, run.seed, run.backbone_seed, run.artifact_sha256[:SHOWN_DIGEST])
+        texts = (run.label, run.seed, run.backbone_seed, run.artifact_sha256[:SHOWN_DIGEST])
         table.add_row(*map(Text, texts), f"{run.val_loss:.6f}", f"{run.val_bpb:.6f}")
     return table
 

@@ -21,6 +21,11 @@ ERROR_FILE: Final = "error.json"
 LOG_FILE: Final = "log.txt"
 MAX_EVENT_BYTES: Final = 1024
 
+ALONE: Final = "alone"
+FIRST_RANK: Final = "first"
+OTHER_RANK: Final = "other"
+"""A child's place among the processes that score."""
+
 
 class Job(Value):
     """One run: everything that the child needs to know.

@@ -6,21 +6,17 @@ other exception ends the process with a traceback in its log, which the sandbox 
 
 import json
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import torch
-from torch import distributed
-
-from verifier import confinement, job
+from verifier import confinement, job, precheck, static_checks, valset
+from verifier.case import Case
+from verifier.checks import Docket
 from verifier.confinement import Network
 from verifier.errors import VerifierError
 from verifier.job import Failure, Job
 from verifier.report import CheckName, Report
-from verifier.verify import verify
 
-RANK_TIMEOUT: Final = timedelta(minutes=30)
 EVENT_SECONDS: Final = 0.2
 
 
@@ -51,34 +47,33 @@ class Telling:
         print(json.dumps(event), flush=True)
 
 
-def run(folder: Path, *, network: Network) -> None:
-    """Judge the job in `folder` and leave the outcome there."""
+def run(folder: Path, *, network: Network, speaks: bool) -> None:
+    """Judge the job in `folder` and leave the outcome there, unless another process `speaks`."""
     todo = Job.model_validate_json((folder / job.JOB_FILE).read_bytes())
-    _join_ranks(todo)
-    on_gpu = todo.settings.device != "cpu" and torch.cuda.is_available()
-    if not on_gpu:
-        confinement.limit_memory(todo.memory_bytes)
     try:
-        report = verify(
-            (folder / job.ARTIFACT_FILE).read_bytes(),
-            track=todo.track,
-            valset_folder=Path(todo.valset_folder) if todo.valset_folder else None,
-            settings=todo.settings,
-            watch=Telling(folder),
-            network=network.value,
-            memory_bytes=None if on_gpu else todo.memory_bytes,
-        )
+        report = _judged(todo, folder, network)
     except VerifierError as error:
         job.write(folder, job.ERROR_FILE, Failure(code=error.code, message=str(error)))
         return
-    if not distributed.is_initialized() or distributed.get_rank() == 0:
+    if speaks:
         job.write(folder, job.REPORT_FILE, report)
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
-def _join_ranks(todo: Job) -> None:
-    """Join the processes that torchrun started; torch reads its variables itself."""
-    if distributed.is_torchelastic_launched():
-        on_cpu = todo.settings.device == "cpu" or not torch.cuda.is_available()
-        distributed.init_process_group("gloo" if on_cpu else "nccl", timeout=RANK_TIMEOUT)
+def _judged(todo: Job, folder: Path, network: Network) -> Report:
+    """As `verify.verify`, with torch imported only for what has passed the first checks."""
+    watch, data = Telling(folder), (folder / job.ARTIFACT_FILE).read_bytes()
+    valset_folder = Path(todo.valset_folder) if todo.valset_folder else None
+    registration = valset.registration_in(valset_folder) if valset_folder else None
+    case = Case(data=data, track=todo.track, registration=registration, settings=todo.settings, network=network.value)
+    docket = Docket(watch.begins)
+    precheck.run(case, docket, precheck.FIRST)
+    if rejected := precheck.rejected(case, docket):
+        return rejected
+    from verifier import ranks, verify  # noqa: PLC0415 - torch takes seconds, and a bad file needs none of it
+
+    if not ranks.computes_on_gpu(todo.settings):
+        case.memory_bytes = todo.memory_bytes
+        static_checks.check_fits(case, memory_bytes=todo.memory_bytes)
+        confinement.limit_memory(todo.memory_bytes)
+    with ranks.joined(todo.settings):
+        return verify.judge(case, docket, valset_folder, watch)

@@ -1,6 +1,6 @@
-"""The checks that need no torch and no validation tokens, by themselves: a bad file is answered in milliseconds.
+"""The checks that need no torch and no validation tokens: a bad file is answered before anything is built.
 
-They are the same functions that `verify` runs first, so a file that passes here fails nowhere there for their reasons.
+`verify` begins with these very functions, so an answer given early is the answer.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,19 +34,30 @@ LAST: Final[Mapping[CheckName, CaseCheck]] = {
 
 
 def precheck(data: bytes, *, track: Track, registration: Registration | None) -> Report | None:
-    """Run the cheap checks.
+    """Run the cheap checks by themselves.
+
+    Args:
+        data: the whole file.
+        track: the limits.
+        registration: the validation set; None where none could be chosen.
 
     Returns:
-        The rejecting report of a file that fails one of them; None for a file that has to be judged in full.
+        The rejecting report of a file that fails one of checks 1 to 5; None for one that has to be judged in full.
     """
-    case = Case(data=data, track=track, registration=registration, settings=Settings())
-    docket = Docket()
+    case, docket = Case(data=data, track=track, registration=registration, settings=Settings()), Docket()
     run(case, docket, FIRST)
+    return rejected(case, docket)
+
+
+def rejected(case: Case, docket: Docket) -> Report | None:
+    """The report of a case that has failed one of the first checks; None for any other."""
+    if docket.code is None:
+        return None
     for name in CheckName:
         if name not in {*FIRST, *LAST}:
             docket.skip(name, "the file was rejected before anything was built")
     run(case, docket, LAST)
-    return report_assembly.assemble(case, docket) if docket.code is not None else None
+    return report_assembly.assemble(case, docket)
 
 
 def run(case: Case, docket: Docket, checks: Mapping[CheckName, CaseCheck]) -> None:

@@ -9,6 +9,7 @@ from html import escape
 from importlib import resources
 from typing import Final
 
+from verifier.checks import WHAT
 from verifier.report import CheckResult, Report, SizeRecord, Status
 from verifier.report_facts import Section, sections, verdict_line
 
@@ -70,7 +71,7 @@ def _check(result: CheckResult) -> str:
     expected, got = ("", result.detail) if skipped else (result.expected, result.got)
     status = result.status.value
     cells = (
-        f'<th scope="row">{result.name.value}</th>',
+        f'<th scope="row" title="{escape(WHAT[result.name])}">{result.name.value}</th>',
         f'<td class="{status}">{status}</td>',
         f"<td>{_evidence(result.evidence.value)}</td>",
         f"<td>{escape(expected)}</td>",

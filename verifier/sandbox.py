@@ -24,12 +24,11 @@ from typing import IO, Final
 
 from verifier import job
 from verifier.case import Unwatched, Watch
-from verifier.child_environment import child_environment, under_torchrun
+from verifier.child_environment import child_environment, is_first_process, under_torchrun
 from verifier.errors import ERRORS, Inconclusive, JudgeCancelled, JudgeDied, JudgeStuck, VerifierError
-from verifier.job import Event, Failure, Job
-from verifier.judge import ALONE, TORCHRUN
+from verifier.job import ALONE, FIRST_RANK, OTHER_RANK, Event, Failure, Job
 from verifier.machine_memory import machine_memory_bytes
-from verifier.report import CheckName, Report, parse
+from verifier.report import BadReport, CheckName, Report, parse
 from verifier.settings import Settings
 from verifier.tracks import Track
 
@@ -48,7 +47,7 @@ class Program:
     """The judging program.
 
     Attributes:
-        command: gets the job's folder, this process's id, and `alone` or `torchrun` as its arguments.
+        command: gets the job's folder, this process's id, and `alone`, `first` or `other` as its arguments.
         preparation_seconds: how long it may take before it scores.
     """
 
@@ -102,14 +101,16 @@ def judge(
         with _started(program.command, folder, environ, threads=settings.threads) as child:
             clock = Clock(program.preparation_seconds, scoring_seconds=settings.wall_seconds or track.eval_seconds)
             end = _follow(child, watch or Unwatched(), clock, cancelled)
+        speaks = is_first_process(environ)
         match end:
             case End.OVER_TIME:
-                return _over_time(folder, track, settings)
+                report = _over_time(folder, track, settings)
+                return report if speaks else None
             case End.CANCELLED:
                 raise JudgeCancelled("the run was cancelled")
             case End.STUCK:
                 raise JudgeStuck("the judging process did not come to an end in time outside the scoring")
-        return _outcome(folder, child.process.returncode, is_rank=under_torchrun(environ))
+        return _outcome(folder, child.process.returncode, speaks=speaks)
 
 
 class End(StrEnum):
@@ -152,10 +153,10 @@ class Child:
 @contextmanager
 def _started(command: Sequence[str], folder: Path, environ: Mapping[str, str], *, threads: int) -> Iterator[Child]:
     """The child, whose whole group is dead afterwards."""
-    company = TORCHRUN if under_torchrun(environ) else ALONE
+    place = ALONE if not under_torchrun(environ) else FIRST_RANK if is_first_process(environ) else OTHER_RANK
     with (folder / job.LOG_FILE).open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - a program of ours, arguments of ours
-            [*command, str(folder), str(os.getpid()), company],
+            [*command, str(folder), str(os.getpid()), place],
             cwd=folder,
             env=child_environment(environ, scratch=folder, threads=threads),
             stdin=subprocess.DEVNULL,
@@ -213,7 +214,7 @@ def _follow(child: Child, watch: Watch, clock: Clock, cancelled: Callable[[], bo
 
 def _over_time(folder: Path, track: Track, settings: Settings) -> Report:
     """The report that the child left for this case, unless it was an operator's shorter limit that ended the run."""
-    report = parse((folder / job.STOPPED_FILE).read_bytes())
+    report = _read_report(folder / job.STOPPED_FILE)
     assert report.environment is not None
     limit, reference = settings.wall_seconds, report.environment.is_reference
     if limit is None or (reference and limit >= track.eval_seconds):
@@ -224,15 +225,22 @@ def _over_time(folder: Path, track: Track, settings: Settings) -> Report:
     )
 
 
-def _outcome(folder: Path, exit_code: int, *, is_rank: bool) -> Report | None:
+def _read_report(path: Path) -> Report:
+    try:
+        return parse(path.read_bytes())
+    except (BadReport, OSError) as error:
+        raise JudgeDied("the judging process left no report that can be read", log_tail=str(error)) from None
+
+
+def _outcome(folder: Path, exit_code: int, *, speaks: bool) -> Report | None:
     """What a child that exited by itself has left."""
     if (folder / job.REPORT_FILE).is_file():
-        return parse((folder / job.REPORT_FILE).read_bytes())
+        return _read_report(folder / job.REPORT_FILE)
     if (folder / job.ERROR_FILE).is_file():
         failure = Failure.model_validate_json((folder / job.ERROR_FILE).read_bytes())
         kinds = {error.code: error for error in ERRORS}
         raise kinds.get(failure.code, VerifierError)(failure.message)
-    if exit_code == 0 and is_rank:
+    if exit_code == 0 and not speaks:
         return None
     how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
     with (folder / job.LOG_FILE).open("rb") as log:

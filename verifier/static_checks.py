@@ -43,7 +43,7 @@ STAGE: Final[dict[type[ArtifactError], CheckName]] = {
 def check_container(case: Case) -> Finding:
     """Read the file; a fault of its manifest or tensors is kept for their checks."""
     try:
-        case.artifact = container.read(bytes(case.data))
+        case.artifact = container.read(case.data)
         case.manifest = case.artifact.manifest
     except ArtifactError as fault:
         case.fault = fault
@@ -60,7 +60,7 @@ def check_container(case: Case) -> Finding:
 def check_manifest(case: Case) -> Finding:
     """The manifest by itself."""
     _raise_at(CheckName.MANIFEST, case)
-    case.manifest = case.manifest or container.read_manifest(bytes(case.data))
+    case.manifest = case.manifest or container.read_manifest(case.data)
     model = case.manifest.model
     got = f"layers x model_dim {model.num_layers} x {model.model_dim}, vocabulary {model.vocab_size:,}"
     return Finding(expected="a version 1 manifest", got=got)
@@ -68,7 +68,7 @@ def check_manifest(case: Case) -> Finding:
 
 def check_size(case: Case) -> Finding:
     """Artifact plus counted code against the limit."""
-    size = measure_size(case)
+    size = case.size = measure_size(case)
     expected = f"at most {size.limit_bytes:,} bytes of artifact and code"
     got = f"{size.artifact_bytes:,} + {size.code_bytes:,} = {size.total_bytes:,} bytes"
     if size.margin_bytes < 0:
@@ -111,11 +111,8 @@ def check_cost(case: Case) -> Finding:
 
     Raises:
         CheckFailed: too-costly.
-        MachineTooSmall: within the track's limits, beyond this run's memory.
     """
-    assert case.manifest is not None
-    num_tokens = case.registration.tokens if case.registration else limits.MAX_SEQ_LEN_TOKENS + 1
-    predicted, allowed = cost.predict(case.manifest, num_tokens=num_tokens), case.track.cost
+    predicted, allowed = _predict(case), case.track.cost
     quantities = (
         (predicted.parameters, allowed.max_parameters, "{:,} parameters", "declare a smaller network"),
         (
@@ -135,11 +132,26 @@ def check_cost(case: Case) -> Finding:
         if value > cap:
             expected, got = f"at most {text.format(cap)}", text.format(value)
             raise CheckFailed(Code.TOO_COSTLY, expected=expected, got=got, hint=hint)
-    if case.memory_bytes is not None and predicted.memory_bytes > case.memory_bytes:
-        needed, here = predicted.memory_bytes / GIB, case.memory_bytes / GIB
-        raise MachineTooSmall(f"the artifact needs {needed:.2f} GiB of memory, this run has {here:.2f} GiB")
     texts = [(text.format(value), text.format(cap)) for value, cap, text, _ in quantities]
     return Finding(expected="at most " + "; ".join(cap for _, cap in texts), got="; ".join(got for got, _ in texts))
+
+
+def check_fits(case: Case, *, memory_bytes: int) -> None:
+    """Stop before building what this run has too little memory for.
+
+    Raises:
+        MachineTooSmall: the prediction is beyond `memory_bytes`.
+    """
+    needed = _predict(case).memory_bytes
+    if needed > memory_bytes:
+        texts = f"needs {needed / GIB:.2f} GiB of memory, this run has {memory_bytes / GIB:.2f} GiB"
+        raise MachineTooSmall(f"the artifact {texts}")
+
+
+def _predict(case: Case) -> cost.Cost:
+    assert case.manifest is not None
+    num_tokens = case.registration.tokens if case.registration else limits.MAX_SEQ_LEN_TOKENS + 1
+    return cost.predict(case.manifest, num_tokens=num_tokens)
 
 
 def check_training_time(case: Case) -> Finding:

@@ -5,7 +5,8 @@ difference. Totals are counted here by the byte table alone, apart from the scor
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -190,22 +191,38 @@ def read_registration(folder: Path) -> Registration:
         raise BadRegistration(place, expected=first["msg"], got=shown(first["input"])) from None
 
 
+def registration_in(folder: Path) -> Registration:
+    """The registration of a set that is to be used; like `read_registration`, but any fault is ours.
+
+    Raises:
+        ValsetBroken: it is missing, or none of this version.
+    """
+    with _broken_by(folder):
+        return read_registration(folder)
+
+
 def open_valset(folder: Path) -> ValidationSet:
     """Open a registered set; `check` holds it against its registration.
 
     Raises:
         ValsetBroken: a file is missing, or is no shard or tokenizer any more.
     """
-    try:
+    with _broken_by(folder):
         registration = read_registration(folder)
         tokenizer = load_tokenizer(folder / TOKENIZER_FILE)
         tokens = read_stream([folder / shard.file for shard in registration.shards], vocab_size=tokenizer.vocab_size)
+    table = bytes_table(tokenizer)
+    return ValidationSet(folder=folder, registration=registration, tokenizer=tokenizer, table=table, tokens=tokens)
+
+
+@contextmanager
+def _broken_by(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except DataError as error:
         raise ValsetBroken(f"validation set {folder.name}: {error.code}; register it again") from None
     except OSError as error:
         raise ValsetBroken(f"validation set {folder.name}: can't read a file ({error.strerror})") from None
-    table = bytes_table(tokenizer)
-    return ValidationSet(folder=folder, registration=registration, tokenizer=tokenizer, table=table, tokens=tokens)
 
 
 def check(valset: ValidationSet) -> None:

@@ -56,7 +56,7 @@ def add(name: str, *, patterns: tuple[str, ...], tokenizer: Path, valset_dir: Pa
         _show(_registry(valset_dir).add(name, shards, tokenizer))
 
 
-@valset.command("list")
+@valset.command("list", epilog="Example: seedgolf valset list")
 @click.option("--json", "as_json", is_flag=True, help="Print the registrations as JSON.")
 @folder_option
 def list_sets(*, as_json: bool, valset_dir: Path | None) -> None:
@@ -78,7 +78,7 @@ def list_sets(*, as_json: bool, valset_dir: Path | None) -> None:
         click.echo(f"The built-in set registers itself: seedgolf valset show {DEMO_NAME}")
 
 
-@valset.command("show")
+@valset.command("show", epilog="Example: seedgolf valset show demo")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the registration as JSON.")
 @folder_option
@@ -92,7 +92,7 @@ def show(name: str, *, as_json: bool, valset_dir: Path | None) -> None:
         _show(registration)
 
 
-@valset.command("check")
+@valset.command("check", epilog="Example: seedgolf valset check demo")
 @click.argument("name")
 @folder_option
 def check(name: str, *, valset_dir: Path | None) -> None:

@@ -31,16 +31,9 @@ ON_THE_BENCH: Final[Mapping[CheckName, Callable[[Case, Bench], Finding]]] = {
 
 
 def verify(
-    data: bytes,
-    *,
-    track: Track,
-    valset_folder: Path | None,
-    settings: Settings,
-    watch: Watch | None = None,
-    network: str = "reachable",
-    memory_bytes: int | None = None,
+    data: bytes, *, track: Track, valset_folder: Path | None, settings: Settings, watch: Watch | None = None
 ) -> Report:
-    """Judge an artifact in this process.
+    """Judge an artifact in this process, without the sandbox's limits.
 
     Args:
         data: the whole file.
@@ -48,40 +41,34 @@ def verify(
         valset_folder: the registered validation set; None only where the manifest cannot be read, so none is chosen.
         settings: device, arithmetic, sample.
         watch: told how far the run is.
-        network: how the network is kept from this process, for the report.
-        memory_bytes: the limit that this process runs under.
 
     Raises:
         VerifierError: ours, no verdict.
         ValueError: no validation set for a file whose manifest can be read.
     """
-    opened = valset.open_valset(valset_folder) if valset_folder else None
-    registration = opened.registration if opened else None
-    case = Case(data=data, track=track, registration=registration, settings=settings)
-    case.network, case.memory_bytes = network, memory_bytes
     watch = watch or Unwatched()
-    docket = Docket(begins=watch.begins)
+    registration = valset.registration_in(valset_folder) if valset_folder else None
+    case, docket = Case(data=data, track=track, registration=registration, settings=settings), Docket(watch.begins)
     precheck.run(case, docket, precheck.FIRST)
-    if not docket.passed(CheckName.MANIFEST):
-        _skip_bench(docket)
-    elif opened is None:
+    return precheck.rejected(case, docket) or judge(case, docket, valset_folder, watch)
+
+
+def judge(case: Case, docket: Docket, valset_folder: Path | None, watch: Watch) -> Report:
+    """Build, probe and score what has passed the first checks.
+
+    Raises:
+        VerifierError: ours, no verdict.
+        ValueError: no validation set.
+    """
+    if valset_folder is None:
         raise ValueError("valset_folder: expected one for a file whose manifest can be read")
-    else:
-        _run_bench(case, docket, benches.set_up(case, opened, watch))
-    precheck.run(case, docket, precheck.LAST)
-    return report_assembly.assemble(case, docket)
-
-
-def _run_bench(case: Case, docket: Docket, bench: Bench) -> None:
+    bench = benches.set_up(case, valset.open_valset(valset_folder), watch)
     for name, check in ON_THE_BENCH.items():
         if name is CheckName.SCORE and docket.passed(CheckName.PROBE):
-            bench.watch.scoring_begins(_report_if_stopped(case, docket))
+            watch.scoring_begins(_report_if_stopped(case, docket))
         docket.run(name, partial(check, case, bench))
-
-
-def _skip_bench(docket: Docket) -> None:
-    for name in ON_THE_BENCH:
-        docket.skip(name, "the manifest could not be read")
+    precheck.run(case, docket, precheck.LAST)
+    return report_assembly.assemble(case, docket)
 
 
 def _report_if_stopped(case: Case, docket: Docket) -> Report:

@@ -30,9 +30,9 @@ class Bar:
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[Watch]:
-    """A bar that vanishes at the end; nothing where the console is no terminal."""
-    if not console.is_terminal:
+def watching(console: Console, *, draw: bool) -> Iterator[Watch]:
+    """A bar that vanishes at the end; nothing where the console is no terminal or `draw` is false."""
+    if not (draw and console.is_terminal):
         yield Unwatched()
         return
     columns = (TextColumn("{task.description:<14}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())

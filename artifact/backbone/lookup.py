@@ -10,7 +10,7 @@ numpy's take (0.86). A take costs the same for 2, 8 or 32 bytes, so it fetches r
 per byte of bits.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -53,14 +53,11 @@ def num_blocks(count: int, table_size: int) -> int:
 def lookup(stream: Stream, table: NDArray[Any], out: NDArray[Any], first_block: int = 0) -> None:
     """The numpy engine's `Lookup`."""
     small = _small_codes(table.tobytes(), table.dtype)
-    rows = None if small else _rows(table.tobytes(), table.dtype)
+    look_up = partial(_translate, small) if small else partial(_take, _rows(table.tobytes(), table.dtype))
     start = 0
     for chunk in chunks(stream, first_block, num_blocks(out.size, table.size)):
         part = out[start : start + 8 * len(chunk) // field_bits(table.size)]
-        if small:
-            _translate(small, chunk, part)
-        elif rows is not None:
-            _take(rows, chunk, part)
+        look_up(chunk, part)
         start += part.size
 
 
@@ -76,7 +73,7 @@ def _translate(table: SmallCodes, data: NDArray[np.uint8], out: NDArray[Any]) ->
 def _take(rows: NDArray[Any], data: NDArray[np.uint8], out: NDArray[Any]) -> None:
     index = data.view("<u2" if len(rows) == 2**16 else np.uint8)
     whole, rest = divmod(out.size, rows.shape[1])
-    matrix = out[: out.size - rest].reshape(whole, -1)
+    matrix = out[: out.size - rest].reshape(whole, rows.shape[1])
     for start in range(0, whole, TAKE_ROWS):
         part = matrix[start : start + TAKE_ROWS]
         # The index is in range by its type; any mode but the default writes to `out` without a second buffer.
@@ -93,7 +90,7 @@ def _small_codes(table: bytes, dtype: np.dtype[Any]) -> SmallCodes | None:
         return None
     scale = np.abs(entries[entries != 0]).min(initial=1)
     codes = entries.astype(np.float64) / scale
-    if not np.array_equal(codes, codes.astype(np.int8)):
+    if np.abs(codes).max() > 127 or not np.array_equal(codes, np.rint(codes)):
         return None
     return SmallCodes(codes.astype(np.int8).tobytes(), np.array(scale, dtype))
 

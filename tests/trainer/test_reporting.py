@@ -101,6 +101,16 @@ def test_without_a_terminal_a_plain_line_comes_now_and_then() -> None:
     assert lines[-1] == "step 25  val_bpb 1.2500  (65,536 targets)"
 
 
+def test_how_far_a_score_is_is_shown_in_the_same_place() -> None:
+    plain, text = terminal(is_terminal=False, now=Clock())
+    plain.on_scoring("the packed network", 1_024, 4_096)
+    assert text.getvalue() == "scoring the packed network: 1,024 of 4,096 targets\n"
+    live, text = terminal(is_terminal=True, now=Clock())
+    live.on_scoring("the packed network", 4_096, 4_096)
+    live.close()
+    assert "4,096 of 4,096 targets" in text.getvalue()
+
+
 def test_on_a_terminal_one_line_lives_and_notes_stand_above_it() -> None:
     shown, text = terminal(is_terminal=True, now=Clock())
     shown.on_step(step(1))
@@ -122,10 +132,12 @@ def test_every_listener_is_told_everything() -> None:
     both = Listeners([one, two])
     both.on_step(step(1))
     both.on_validation(validation(1))
+    both.on_scoring("it", 1, 2)
     both.note("x")
     both.close()
     assert one.steps == two.steps == [step(1)]
     assert one.validations == two.validations == [validation(1)]
+    assert one.scored == two.scored == [("it", 1, 2)]
     assert one.notes == two.notes == ["x"]
 
 
@@ -210,11 +222,11 @@ def test_peaks_are_known_by_the_device_s_name(name: str, peak: float | None) -> 
 def test_mfu_is_unknown_on_a_cpu() -> None:
     chosen = tiny.config()
     assert mfu.Mfu(network(chosen), torch.device("cpu"), world_size=1).of(1000.0) is None
-    assert "CPU threads" in mfu.device_name(torch.device("cpu"))
+    assert "thread" in mfu.device_name(torch.device("cpu"))
 
 
 def test_mfu_divides_by_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(mfu.PEAK_BFLOAT16_FLOPS, "CPU threads", 1e12)
+    monkeypatch.setitem(mfu.PEAK_BFLOAT16_FLOPS, "CPU (", 1e12)
     declared = network(tiny.config())
     one, two = (mfu.Mfu(declared, torch.device("cpu"), world_size=size).of(1e4) for size in (1, 2))
     assert one is not None

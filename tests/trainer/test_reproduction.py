@@ -12,12 +12,14 @@ from artifact.format.manifest import Manifest, Training, from_json
 from tests.forge import Draft, good_manifest, good_training
 from tests.trainer import tiny
 from tests.verifier.judged import accepted, rejected
-from trainer.cli import train
 from trainer.corpus_files import CorpusFiles
 from trainer.export import declare
+from trainer.finish import finish
+from trainer.loop import train
+from trainer.recipe import BadRecipe, recipe_text
 from trainer.reproduce import NotAccepted, OtherData, check_data, is_reference, judged, under_limit
 from trainer.reproduce_cli import reproduce_command
-from trainer.reproduction import Judged, Outcome, Reproduction
+from trainer.reproduction import NOT_REPRODUCED, Judged, Outcome, Reproduction
 from verifier import demo_corpus
 from verifier.report import CheckName, Evidence, Report, Status, Verdict, parse
 from verifier.shards import file_sha256
@@ -149,28 +151,16 @@ def test_the_reference_hardware_is_that_of_the_training() -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a corpus, its registered validation set, and an entry trained on it."""
     root = tmp_path_factory.mktemp("reproduce")
-    files = tiny.corpus(root / "data")
+    run = tiny.run(root, "run.seed=5")
+    assert finish(run, train_loss=train(run)) is not None
+    files = run.inputs.files
     Registry(folder=root / "valsets").add("tiny", files.val, files.tokenizer)
-    settings = [part for setting in (*tiny.SETTINGS, "run.seed=5") for part in ("--set", setting)]
-    arguments = [
-        "--preset",
-        "smoke",
-        *settings,
-        "--data",
-        str(root / "data"),
-        "--out",
-        str(root / "first"),
-        "--device",
-        "cpu",
-    ]
-    done = CliRunner().invoke(train, arguments)
-    assert done.exit_code == 0, done.output
     return root
 
 
 def again(root: Path, *args: str) -> Result:
     places = ["--data", str(root / "data"), "--valset-dir", str(root / "valsets"), "--device", "cpu"]
-    return CliRunner().invoke(reproduce_command, [str(root / "first" / "artifact.sgolf"), *places, *args])
+    return CliRunner().invoke(reproduce_command, [str(root / "artifact.sgolf"), *places, *args])
 
 
 def test_an_honest_entry_is_reproduced_bit_for_bit_on_the_same_machine(trained: Path) -> None:
@@ -180,9 +170,16 @@ def test_an_honest_entry_is_reproduced_bit_for_bit_on_the_same_machine(trained: 
     assert report.training is not None
     assert report.training.evidence is Evidence.MEASURED
     assert report.check(CheckName.TRAINING_TIME).detail.startswith("trained again from the manifest's recipe")
-    first, twin = (container.read((trained / name / "artifact.sgolf").read_bytes()) for name in ("first", "again"))
+    first, twin = (container.read((folder / "artifact.sgolf").read_bytes()) for folder in (trained, trained / "again"))
     assert first.manifest.payload == twin.manifest.payload
     assert json.loads((trained / "again" / "report.json").read_bytes()) == json.loads(done.stdout_bytes)
+
+
+def test_a_packed_entry_declares_the_one_configuration_of_all_its_seeds(trained: Path) -> None:
+    manifest = container.read((trained / "artifact.sgolf").read_bytes()).manifest
+    assert manifest.training is not None
+    assert manifest.training.seed == "5"
+    assert manifest.training.config == recipe_text(tiny.config("run.seed=6", "run.backbone_seed=7", 'run.name="other"'))
 
 
 def test_nothing_is_trained_on_other_data_or_under_an_unknown_track(trained: Path) -> None:
@@ -203,10 +200,10 @@ def test_nothing_is_trained_on_other_data_or_under_an_unknown_track(trained: Pat
 
 
 def test_nothing_is_trained_for_a_file_that_the_cheap_checks_reject(trained: Path, tmp_path: Path) -> None:
-    manifest = container.read((trained / "first" / "artifact.sgolf").read_bytes()).manifest
+    manifest = container.read((trained / "artifact.sgolf").read_bytes()).manifest
     assert manifest.training is not None
     slow = manifest.training.model_copy(update={"train_seconds": 600.1})
-    entry = declare(container.read((trained / "first" / "artifact.sgolf").read_bytes()), training=slow)
+    entry = declare(container.read((trained / "artifact.sgolf").read_bytes()), training=slow)
     (tmp_path / "slow.sgolf").write_bytes(container.write(entry))
     places = [
         "--data",
@@ -221,3 +218,13 @@ def test_nothing_is_trained_for_a_file_that_the_cheap_checks_reject(trained: Pat
     assert done.output.startswith("Error: not-accepted: ")
     assert "train-time-limit" in done.output
     assert not (tmp_path / "never").exists()
+
+
+def test_the_page_names_every_flag_code_and_outcome() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "significance.md").read_text()
+    flags = [flag for option in reproduce_command.params for flag in option.opts if flag.startswith("--")]
+    assert [flag for flag in flags if flag not in page] == []
+    for code in (BadRecipe.code, OtherData.code, NotAccepted.code, NOT_REPRODUCED):
+        assert f"`{code}`" in page
+    for outcome in Outcome:
+        assert f"\n| {outcome.value.replace('-', ' ')} |" in page

@@ -1,6 +1,7 @@
 """A config, a corpus and a run small enough to train in a test: 2 layers of 32, windows of 32, random tokens."""
 
 from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def corpus(directory: Path) -> CorpusFiles:
     """Shards of tokens that follow a simple rule with noise, so that there is something to learn."""
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer = directory / "demo.model"
-    tokenizer.write_bytes(demo_corpus._model_bytes())
+    tokenizer.write_bytes((resources.files("verifier") / "data" / demo_corpus.TOKENIZER_FILE).read_bytes())
     generator = np.random.default_rng(7)
     for name, length in (("train", 4096), ("val", 257)):
         tokens = np.cumsum(generator.integers(0, 3, length)) % 40 + 300
@@ -82,6 +83,7 @@ class Recorder:
         self.steps: list[StepMetrics] = []
         self.validations: list[ValidationMetrics] = []
         self.notes: list[str] = []
+        self.scored: list[tuple[str, int, int]] = []
         self._then = on_step
 
     def on_step(self, metrics: StepMetrics) -> None:
@@ -90,6 +92,9 @@ class Recorder:
 
     def on_validation(self, metrics: ValidationMetrics) -> None:
         self.validations.append(metrics)
+
+    def on_scoring(self, what: str, done: int, total: int) -> None:
+        self.scored.append((what, done, total))
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -97,7 +97,7 @@ def test_times_come_from_the_clock_that_is_given() -> None:
 
 def test_a_copy_of_a_docket_goes_its_own_way_unfollowed() -> None:
     began: list[CheckName] = []
-    docket = Docket(begins=began.append)
+    docket = Docket(began.append)
     docket.run(CheckName.CONTAINER, passes)
     twin = docket.copy()
     twin.run(CheckName.SIZE, fails)

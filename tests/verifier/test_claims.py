@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from artifact.format.manifest import Claims, ScoreType
+from artifact.format.manifest import Claims, ScoreType, Training, from_json
+from tests.forge import good_training
 from verifier.claims import BFLOAT16_BPB, FLOAT32_BPB, check_claims, claim_rows, tolerance_bpb
 from verifier.errors import CheckFailed, CheckSkipped
 from verifier.report import ScoreDtype, ScoreRecord
@@ -68,9 +69,11 @@ def test_nothing_to_compare_is_skipped_with_the_reason() -> None:
 
 
 def test_a_report_shows_claimed_beside_measured_only_where_they_are_of_one_set() -> None:
-    bpb, loss = claim_rows(claims(bpb=1.5), score())
+    bpb, loss = claim_rows(claims(bpb=1.5), None, score())
     assert (bpb.claimed, bpb.measured, bpb.difference, bpb.tolerance) == (1.5, BPB, 0.25, FLOAT32_BPB)
     assert (loss.quantity, loss.measured) == ("val_loss", LOSS)
-    assert {row.measured for row in claim_rows(claims(), None)} == {None}
-    assert claim_rows(None, score()) == ()
+    assert {row.measured for row in claim_rows(claims(), None, None)} == {None}
+    assert claim_rows(None, None, score()) == ()
+    (seconds,) = claim_rows(None, from_json(Training, good_training()), score())
+    assert (seconds.quantity, seconds.claimed, seconds.measured) == ("train_seconds", 1.5, None)
     assert BFLOAT16_BPB > FLOAT32_BPB

@@ -12,7 +12,7 @@ from verifier.case import Case
 from verifier.cost import BASE_BYTES, predict
 from verifier.errors import MachineTooSmall
 from verifier.settings import Settings
-from verifier.static_checks import check_container, check_cost
+from verifier.static_checks import check_container, check_cost, check_fits
 
 
 def declared(**changes: Any) -> Manifest:
@@ -50,7 +50,9 @@ def test_a_window_longer_than_the_stream_is_cut_to_it() -> None:
 
 def test_what_the_track_allows_and_this_run_has_not_is_no_verdict(arena: Arena) -> None:
     case = Case(data=arena.entry(), track=arena.track, registration=arena.registration, settings=Settings())
-    case.memory_bytes = BASE_BYTES
     check_container(case)
+    assert check_cost(case).got
+    needed = predict(declared(), num_tokens=arena.registration.tokens).memory_bytes
+    check_fits(case, memory_bytes=needed)
     with pytest.raises(MachineTooSmall, match=r"needs 0\.50 GiB"):
-        check_cost(case)
+        check_fits(case, memory_bytes=needed - 1)
