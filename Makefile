@@ -45,6 +45,7 @@ fuzz: $(STAMP) ## coverage-guided fuzzing of the reader, FUZZ_SECONDS long
 
 golden: $(STAMP) ## rewrite the vector kit; read the diff before committing it
 	$(BIN)/python tests/vectors/make.py
+	$(BIN)/python -m tests.verifier.write_schema
 
 bench: bench-backbone bench-score bench-train ## every benchmark, each side by side in one run
 

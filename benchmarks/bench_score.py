@@ -185,13 +185,13 @@ def cpu_report(rounds: int, batch_windows: int) -> str:
         "",
         "Middle half of the ratios: " + "; ".join(f"{n}, {_middle_half(seconds[PLAIN], seconds[n])}" for n, _ in GOALS),
         "",
-        *product_lines(rounds),
+        *product_lines(rounds, flops_per_token(gpt.network, seq_len=SEQ_LEN).forward),
     ]
     return "\n".join(lines)
 
 
-def product_lines(rounds: int) -> list[str]:
-    """How fast the matrix products alone are: no scoring can gain more over another than its products do."""
+def product_lines(rounds: int, flop_per_token: float) -> list[str]:
+    """How fast matrix products alone are here: nothing that computes this network can be faster than they are."""
     rows, features_in, features_out = PRODUCT_SHAPE
     x, weight = torch.randn(rows, features_in), torch.randn(features_out, features_in)
     seconds: dict[str, list[float]] = {}
@@ -203,9 +203,13 @@ def product_lines(rounds: int) -> list[str]:
             functional.linear(*operands)
             seconds.setdefault(name, []).append(time.process_time() - started)
     flop = 2 * rows * features_in * features_out
+    rates = {name: flop / statistics.median(taken) for name, taken in seconds.items()}
     shape = " x ".join(map(str, PRODUCT_SHAPE))
-    lines = [f"| product alone, {shape} | GFLOP/s |", "| --- | --: |"]
-    return lines + [f"| {name} | {flop / statistics.median(taken) / 1e9:.0f} |" for name, taken in seconds.items()]
+    return [
+        f"| one product alone, {shape} | GFLOP/s | tokens/s if the network ran at that rate |",
+        "| --- | --: | --: |",
+        *(f"| {name} | {rate / 1e9:.0f} | {rate / flop_per_token:,.0f} |" for name, rate in rates.items()),
+    ]
 
 
 def _middle_half(plain: list[float], other: list[float]) -> str:

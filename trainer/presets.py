@@ -50,7 +50,7 @@ def smoke() -> Config:
         model=_model(num_layers=2, model_dim=64, num_heads=2, num_kv_heads=1, mlp_hidden_dim=128, seq_len=256),
         linears=_lora(rank=8),
         batch=BatchConfig(train_batch_tokens=4_096, micro_batch_tokens=4_096),
-        budget=BudgetConfig(train_seconds=5.0, max_steps=40),
+        budget=BudgetConfig(train_seconds=4.0, max_steps=40),
         eval=EvalConfig(batch_windows=16, every_steps=20, running_tokens=16_384),
         quantization=_quantization(),
         run=RunConfig(name="smoke", log_every_steps=5),
@@ -58,13 +58,16 @@ def smoke() -> Config:
 
 
 def demo() -> Config:
-    """A minute or two on 2 CPU cores: below `xz -9e` on the built-in corpus, in less than 2 MB."""
+    """A minute and a half on 2 CPU cores: MLP-up frozen, the rest learned; beats `xz -9e` on the built-in corpus."""
+    mlp = MlpLinears(up=CHANNEL_GAIN, gate=CHANNEL_GAIN, down=LEARNED)
     return Config(
         preset="demo",
-        model=_model(num_layers=4, model_dim=256, num_heads=4, num_kv_heads=2, mlp_hidden_dim=768, seq_len=256),
-        linears=_lora(rank=32),
-        batch=BatchConfig(train_batch_tokens=8_192, micro_batch_tokens=8_192),
-        budget=BudgetConfig(train_seconds=95.0, margin_seconds=1.0),
+        model=_model(num_layers=2, model_dim=192, num_heads=3, num_kv_heads=1, mlp_hidden_dim=576, seq_len=128),
+        linears=LinearsPolicy(attn=_attention(LEARNED), mlp=mlp),
+        batch=BatchConfig(train_batch_tokens=2_048, micro_batch_tokens=2_048),
+        optim=OptimConfig(embedding_lr=0.06),
+        schedule=ScheduleConfig(warmdown_fraction=0.6),
+        budget=BudgetConfig(train_seconds=90.0, margin_seconds=1.0),
         eval=EvalConfig(batch_windows=16, every_seconds=20.0, running_tokens=16_384),
         quantization=_quantization(),
         run=RunConfig(name="demo"),

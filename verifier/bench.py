@@ -20,10 +20,21 @@ CPU_ALLOCATION_FAILURE = "can't allocate memory"  # torch raises a plain Runtime
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """Where the checks with torch work; `network` is there after the backbone check."""
+    """Where the checks with torch work.
+
+    Attributes:
+        machine: computes.
+        valset: the opened set.
+        windows: in which the artifact wants to be scored, over the set's stream.
+        batch_windows: windows in every batch.
+        watch: told how far the run is.
+        network: there after the backbone check.
+    """
 
     machine: Machine
     valset: ValidationSet
+    windows: Windows
+    batch_windows: int
     watch: Watch
     network: Decoder | None = field(default=None, repr=False)
 
@@ -41,27 +52,21 @@ def set_up(case: Case, valset: ValidationSet, watch: Watch) -> Bench:
         DeviceUnavailable: no such device, or one that rounds float32 products.
     """
     assert case.manifest is not None
-    machine = environment.set_up(case.settings)
+    machine, declared = environment.set_up(case.settings), case.manifest.eval
+    windows = plan_windows(len(valset.tokens), seq_len=declared.seq_len, stride=declared.stride)
+    batch_windows = windows.batch_windows(machine.batch_windows(case.settings, seq_len=windows.seq_len))
     record = environment.record(machine, case.track, network=case.network)
     limits = {"wall_seconds": case.settings.wall_seconds or case.track.eval_seconds, "memory_bytes": case.memory_bytes}
     case.environment = record.model_copy(update=limits)
-    windows = case.manifest.eval
     case.eval = EvalRecord(
-        mode=windows.mode.value,
-        seq_len=windows.seq_len,
-        stride=windows.stride,
+        mode=declared.mode.value,
+        seq_len=declared.seq_len,
+        stride=declared.stride,
         dtype=case.settings.dtype,
-        batch_windows=machine.batch_windows(case.settings),
+        batch_windows=batch_windows,
         sample=case.settings.sample,
     )
-    return Bench(machine=machine, valset=valset, watch=watch)
-
-
-def plan(case: Case, bench: Bench) -> Windows:
-    """The windows in which the artifact wants to be scored, over the set's stream."""
-    assert case.manifest is not None
-    windows = case.manifest.eval
-    return plan_windows(len(bench.valset.tokens), seq_len=windows.seq_len, stride=windows.stride)
+    return Bench(machine=machine, valset=valset, windows=windows, batch_windows=batch_windows, watch=watch)
 
 
 @contextmanager

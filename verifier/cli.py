@@ -21,7 +21,7 @@ from verifier.choice import Choice, choose
 from verifier.data_errors import DataError
 from verifier.errors import VerifierError
 from verifier.report import Report, ScoreDtype, Verdict
-from verifier.settings import BATCH_WINDOWS_CPU, BATCH_WINDOWS_CUDA, Settings
+from verifier.settings import BATCH_TOKENS_CPU, BATCH_TOKENS_CUDA, Settings
 from verifier.tracks import load_tracks
 from verifier.valset_registry import Registry, default_folder
 from verifier.verify_progress import watching
@@ -33,7 +33,7 @@ NO_VERDICT: Final = 3
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 FILE_TO_WRITE: Final = click.Path(dir_okay=False, path_type=Path)
 FOLDER: Final = click.Path(file_okay=False, path_type=Path)
-BATCH_DEFAULTS: Final = f"{BATCH_WINDOWS_CPU} on a CPU, {BATCH_WINDOWS_CUDA} on CUDA"
+BATCH_DEFAULTS: Final = f"{BATCH_TOKENS_CPU:,} tokens on a CPU, {BATCH_TOKENS_CUDA:,} on CUDA"
 
 
 class UsageFault(click.ClickException):

@@ -11,7 +11,7 @@ from torch import distributed
 from verifier.errors import DeviceUnavailable
 from verifier.numerics import Numerics, set_canonical_numerics
 from verifier.report import EnvironmentRecord
-from verifier.settings import BATCH_WINDOWS_CPU, BATCH_WINDOWS_CUDA, Settings
+from verifier.settings import BATCH_TOKENS_CPU, BATCH_TOKENS_CUDA, Settings
 from verifier.tracks import Track
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -34,10 +34,10 @@ class Machine:
     numerics: Numerics
     threads: int
 
-    def batch_windows(self, settings: Settings) -> int:
-        """Windows a batch: as wished, else the device's default."""
-        default = BATCH_WINDOWS_CUDA if self.device.type == "cuda" else BATCH_WINDOWS_CPU
-        return settings.batch_windows or default
+    def batch_windows(self, settings: Settings, *, seq_len: int) -> int:
+        """Windows of `seq_len` tokens in a batch: as wished, else as many as suit the device."""
+        tokens = BATCH_TOKENS_CUDA if self.device.type == "cuda" else BATCH_TOKENS_CPU
+        return settings.batch_windows or max(1, tokens // seq_len)
 
 
 def set_up(settings: Settings) -> Machine:

@@ -11,7 +11,7 @@ from artifact.model.build import build
 from artifact.model.gpt import GPT
 from artifact.model.scoring import for_scoring
 from verifier import frozen_maps, valset
-from verifier.bench import Bench, memory_verdict, plan
+from verifier.bench import Bench, memory_verdict
 from verifier.bytes_table import cross_check
 from verifier.case import Case
 from verifier.checks import Finding
@@ -122,14 +122,13 @@ def check_probe(case: Case, bench: Bench) -> Finding:
     Raises:
         CheckFailed: not-normalised, not-causal, memory-limit.
     """
-    windows = plan(case, bench)
     with memory_verdict(case):
         seen = probe(
             bench.merged.logits,
             bench.valset.tokens,
-            windows,
+            bench.windows,
             vocab_size=bench.valset.table.vocab_size,
-            batch_windows=windows.batch_windows(bench.machine.batch_windows(case.settings)),
+            batch_windows=bench.batch_windows,
             device=bench.machine.device,
         )
     return Finding(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from verifier import claims
-from verifier.bench import Bench, memory_verdict, plan
+from verifier.bench import Bench, memory_verdict
 from verifier.case import Case
 from verifier.checks import Finding
 from verifier.data_errors import NonFiniteNats
@@ -29,7 +29,7 @@ def check_score(case: Case, bench: Bench) -> Finding:
 
 
 def _score(case: Case, bench: Bench) -> Finding:
-    windows, machine = plan(case, bench), bench.machine
+    windows, machine = bench.windows, bench.machine
     measured = score(
         bench.merged.logits,
         bench.valset.tokens,
@@ -37,7 +37,7 @@ def _score(case: Case, bench: Bench) -> Finding:
         seq_len=windows.seq_len,
         stride=windows.stride,
         device=machine.device,
-        batch_windows=machine.batch_windows(case.settings),
+        batch_windows=bench.batch_windows,
         rank=machine.rank,
         world_size=machine.world_size,
         progress=bench.watch.progress,
@@ -64,9 +64,9 @@ def _screen(case: Case, bench: Bench, fraction: float) -> Finding:
         bench.merged.logits,
         bench.valset.tokens,
         bench.valset.table,
-        plan(case, bench),
+        bench.windows,
         sample,
-        batch_windows=bench.machine.batch_windows(case.settings),
+        batch_windows=bench.batch_windows,
         device=bench.machine.device,
         progress=bench.watch.progress,
     )

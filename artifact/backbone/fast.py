@@ -46,8 +46,9 @@ def _look_up_bytes(words: NDArray[np.uint64], table: NDArray[Any], out: NDArray[
     """out[e] = table[byte e of the words], the last of them one by one."""
     full = len(out) // 8
     for i in range(full):
+        word = words[i]  # once: `out` might be the same memory, so the compiler would load it again for every byte
         for j in range(8):
-            out[8 * i + j] = table[(words[i] >> np.uint64(8 * j)) & np.uint64(255)]
+            out[8 * i + j] = table[(word >> np.uint64(8 * j)) & np.uint64(255)]
     for e in range(8 * full, len(out)):
         out[e] = table[(words[full] >> np.uint64(8 * (e - 8 * full))) & np.uint64(255)]
 
@@ -58,8 +59,9 @@ def _look_up_bits(words: NDArray[np.uint64], table: NDArray[Any], out: NDArray[A
     zero, one = table[0], table[1]
     full = len(out) // 64
     for i in range(full):
+        word = words[i]
         for j in range(64):
-            out[64 * i + j] = one if (words[i] >> np.uint64(j)) & np.uint64(1) else zero
+            out[64 * i + j] = one if (word >> np.uint64(j)) & np.uint64(1) else zero
     for e in range(64 * full, len(out)):
         out[e] = one if (words[full] >> np.uint64(e - 64 * full)) & np.uint64(1) else zero
 

@@ -27,7 +27,7 @@ TEXT = "The verifier owns the ruler. Élan vital, naïve coöperation: every byt
 MODEL = forge.model(*forge.ROLES, *forge.BYTES)
 PIECES_SHA256 = parse_tokenizer(MODEL).pieces_sha256
 SET_NAME = "tiny"
-CPU = Settings(device="cpu")
+CPU = Settings(device="cpu", batch_windows=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -259,7 +259,7 @@ def test_the_real_judge_answers_a_bad_file_without_a_set(arena: Arena) -> None:
 def test_the_real_judge_says_what_this_process_says(arena: Arena) -> None:
     manifest = container.read(arena.entry()).manifest
     predicted = predict(manifest, num_tokens=arena.registration.tokens).memory_bytes
-    settings = Settings(device="cpu", memory_bytes=predicted)  # what is predicted is enough
+    settings = Settings(device="cpu", batch_windows=4, memory_bytes=predicted)  # what is predicted is enough
     options = {"track": arena.track, "valset_folder": arena.valset_folder, "settings": settings}
     found: list[Report | None] = []
     thread = threading.Thread(  # as a worker's: the child dies with its thread, and not before

@@ -13,7 +13,7 @@ from verifier.child_environment import TAKEN_OVER
 from verifier.errors import ERRORS, Code
 from verifier.official_sets import OFFICIAL_SETS
 from verifier.report import SCHEMA_ID, CheckName
-from verifier.settings import BATCH_WINDOWS_CPU, BATCH_WINDOWS_CUDA
+from verifier.settings import BATCH_TOKENS_CPU, BATCH_TOKENS_CUDA
 from verifier.static_checks import STAGE
 from verifier.tracks import load_tracks
 from verifier.valset_cli import valset
@@ -91,8 +91,8 @@ def test_every_limit_stands_on_the_page() -> None:
     assert has(f"at least {screening.MIN_WINDOWS}")
     assert has(f"{screening.RESAMPLES:,}")
     assert has(f"{screening.CONFIDENCE * 100:g} %")
-    assert has(f"{cost.BATCH_WINDOWS}\n  windows a batch") or has(f"{cost.BATCH_WINDOWS} windows a batch")
-    assert has(f"{BATCH_WINDOWS_CPU} on a CPU, {BATCH_WINDOWS_CUDA} on CUDA")
+    assert has(f"{cost.BATCH_TOKENS:,} tokens a batch")
+    assert has(f"{BATCH_TOKENS_CPU:,} tokens on a CPU, {BATCH_TOKENS_CUDA:,} on CUDA")
 
 
 def test_the_official_sets_stand_with_their_totals() -> None:

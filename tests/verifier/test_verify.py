@@ -149,6 +149,15 @@ def test_a_damaged_set_is_our_fault_and_gives_no_report(arena: Arena, tmp_path: 
         verify(arena.entry(), track=arena.track, valset_folder=folder, settings=CPU)
 
 
+def test_a_batch_holds_as_many_windows_as_suit_the_device(arena: Arena) -> None:
+    report = arena.judge(arena.entry(), settings=Settings(device="cpu"))
+    assert report.eval is not None
+    assert report.eval.batch_windows == 4_096 // 64
+    long = arena.judge(entry(arena, eval={"seq_len": 5_000, "stride": 5_000}), settings=Settings(device="cpu"))
+    assert long.eval is not None
+    assert long.eval.batch_windows == 1
+
+
 def test_without_a_gpu_the_wish_for_one_is_no_verdict(arena: Arena) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
