@@ -242,6 +242,7 @@ def test_a_checkpoint_holds_no_frozen_number_and_no_pickle(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, while it compiles
 def test_a_compiled_run_compiles_nothing_once_its_clock_runs(tmp_path: Path) -> None:
     """Neither the first step nor the freezing of roles: both graphs were made in the warm-up."""
     from torch._dynamo.utils import counters
