@@ -1,0 +1,1 @@
+"""What the service remembers: SQL, and nothing else. Knows no HTTP and no verifier process."""
