@@ -35,18 +35,25 @@ class TrainClock:
 
 
 class StepTimes:
-    """Durations of the recent steps, in seconds."""
+    """Durations of this process's steps, in seconds."""
 
     def __init__(self) -> None:
+        self._all: list[float] = []
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
 
     def add(self, seconds: float) -> None:
         """Note a step."""
+        self._all.append(seconds)
         self._recent.append(seconds)
 
     @property
     def median_seconds(self) -> float:
-        """The typical step, which one slow step does not move; 0 before the first."""
+        """The median of all steps, which the manifest's log summary states; 0 before the first."""
+        return median(self._all) if self._all else 0.0
+
+    @property
+    def recent_median_seconds(self) -> float:
+        """The typical step of late, which one slow step does not move; 0 before the first."""
         return median(self._recent) if self._recent else 0.0
 
     @property
@@ -92,7 +99,7 @@ class Budget:
 
     def seconds_left(self, step: int) -> float:
         """An estimate for people: until the limit, or of the remaining steps where those end sooner."""
-        by_step = (self._max_steps - step) * self.steps.median_seconds if self._max_steps else float("inf")
+        by_step = (self._max_steps - step) * self.steps.recent_median_seconds if self._max_steps else float("inf")
         by_time = self._limit_seconds - self._clock.seconds if self._limit_seconds else float("inf")
         return max(0.0, min(by_step, by_time))
 

@@ -16,11 +16,11 @@ from artifact.format import container
 from artifact.format.errors import ArtifactError
 from artifact.model.build import build
 from artifact.model.scoring import for_scoring
-from trainer.inputs import read_stream
 from verifier.bytes_table import bytes_table
 from verifier.data_errors import DataError
 from verifier.numerics import set_canonical_numerics
 from verifier.scoring import Score, score
+from verifier.shards import read_stream
 from verifier.tokenizer import load_tokenizer
 
 

@@ -1,18 +1,14 @@
 """What a run reads: the training shards, the validation stream, the tokenizer, and the digests that identify them."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import numpy as np
 
 from artifact.format import canonical, limits, manifest
 from artifact.format.architecture import ModelConfig
 from trainer.corpus_files import CorpusFiles
 from trainer.errors import ConfigError
 from verifier.bytes_table import BytesTable, bytes_table
-from verifier.shards import Tokens, file_sha256, read_shard
+from verifier.shards import Tokens, file_sha256, read_shard, read_stream
 from verifier.tokenizer import Tokenizer, load_tokenizer
 from verifier.valset import valset_sha256
 
@@ -77,14 +73,3 @@ def read_inputs(files: CorpusFiles, model: ModelConfig) -> Inputs:
         train_digests=tuple(file_sha256(path) for path in files.train),
         valset_sha256=valset_sha256(val_digests, pieces_sha256=tokenizer.pieces_sha256),
     )
-
-
-def read_stream(paths: Sequence[Path], *, vocab_size: int) -> Tokens:
-    """Shards one after the other as one stream; a single shard stays a memory map.
-
-    Raises:
-        DataError: a file is no shard, or holds a token outside the vocabulary.
-        OSError: a file cannot be read.
-    """
-    shards = [read_shard(path, vocab_size=vocab_size) for path in paths]
-    return shards[0] if len(shards) == 1 else np.concatenate(shards)

@@ -6,6 +6,7 @@ trains or scores on it; nothing here knows what a token means. Law: `read_shard(
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -127,3 +128,14 @@ def _shard_parts(tokens: Tokens) -> tuple[bytes, memoryview]:
     header = np.zeros(HEADER_WORDS, dtype="<i4")
     header[:3] = MAGIC, VERSION, tokens.size
     return header.tobytes(), np.ascontiguousarray(tokens, dtype="<u2").data
+
+
+def read_stream(paths: Sequence[Path], *, vocab_size: int) -> Tokens:
+    """Shards one after the other as one stream; a single shard stays a memory map.
+
+    Raises:
+        DataError: a file is no shard, or holds a token outside the vocabulary.
+        OSError: a file cannot be read.
+    """
+    shards = [read_shard(path, vocab_size=vocab_size) for path in paths]
+    return shards[0] if len(shards) == 1 else np.concatenate(shards)

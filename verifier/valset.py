@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-import numpy as np
 from pydantic import Field, StringConstraints, ValidationError
 
 from artifact.format import canonical
@@ -22,7 +21,7 @@ from verifier.errors import ValsetBroken
 from verifier.official_sets import recognise
 from verifier.progress import Progress, silent
 from verifier.report import Count, Sha256, ValsetRecord, Value
-from verifier.shards import Tokens, file_sha256, read_shard, split_documents, token_count
+from verifier.shards import Tokens, file_sha256, read_stream, split_documents, token_count
 from verifier.tokenizer import Tokenizer, load_tokenizer
 from verifier.windows import usable_targets
 
@@ -154,17 +153,6 @@ def _document_sha256(document: Tokens) -> str:
 def documents_text(digests: Sequence[str]) -> bytes:
     """The file of document digests, one a line."""
     return "".join(f"{digest}\n" for digest in digests).encode()
-
-
-def read_stream(shards: Sequence[Path], *, vocab_size: int) -> Tokens:
-    """Shards one after the other as one stream; a single shard stays a memory map.
-
-    Raises:
-        DataError: a file is no shard, or holds a token outside the vocabulary.
-        OSError: a file cannot be read.
-    """
-    parts = [read_shard(path, vocab_size=vocab_size) for path in shards]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def count_target_bytes(table: BytesTable, tokens: Tokens, targets: int) -> int:

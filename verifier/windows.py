@@ -15,8 +15,9 @@ from verifier.data_errors import TooFewTokens
 from verifier.shards import Tokens
 
 USABLE_UNIT_TOKENS = 1024
-# Smaller float32 products take other routines on a CPU, with other last bits: seen below 16 rows (EPYC, torch 2.13).
-MIN_BATCH_TOKENS = 64
+# Smaller float32 products take other routines on a CPU, with other last bits: seen below 16 rows, and with layers of
+# width 8 at 64 rows too (EPYC, torch 2.13).
+MIN_BATCH_TOKENS = 128
 
 
 def usable_targets(num_tokens: int) -> int:

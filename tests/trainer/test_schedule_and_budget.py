@@ -107,6 +107,14 @@ def test_one_slow_step_moves_neither_the_median_nor_the_schedule() -> None:
     assert times.slowest_seconds == 30.0
 
 
+def test_the_log_summary_states_the_median_of_all_steps_not_of_the_last_ones() -> None:
+    times = StepTimes()
+    for seconds in [*[0.1] * 100, *[0.5] * 40]:
+        times.add(seconds)
+    assert times.median_seconds == 0.1
+    assert times.recent_median_seconds == 0.5
+
+
 def test_a_slow_step_is_forgotten_after_a_while() -> None:
     times = StepTimes()
     for seconds in [30.0, *[0.1] * 32]:

@@ -92,6 +92,6 @@ def test_ranks_share_whole_batches_in_stream_order(count: int, batch_windows: in
     assert max(batches) - min(batches) <= 1
 
 
-@pytest.mark.parametrize(("seq_len", "requested", "expected"), [(1024, 4, 4), (64, 1, 1), (63, 1, 2), (1, 4, 64)])
+@pytest.mark.parametrize(("seq_len", "requested", "expected"), [(1024, 4, 4), (128, 1, 1), (127, 1, 2), (1, 4, 128)])
 def test_short_windows_are_batched_until_products_are_large_enough(seq_len: int, requested: int, expected: int) -> None:
     assert Windows(usable=1024, seq_len=seq_len, stride=1).batch_windows(requested) == expected
