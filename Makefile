@@ -2,24 +2,36 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Users without a GPU: make setup PIP_TORCH="--extra-index-url https://download.pytorch.org/whl/cpu" (docs/install.md)
-PIP_TORCH ?=
+# Users without a GPU: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 1800
+RUNTIME := $(VENV)/.seedgolf-runtime
 STAMP := $(VENV)/.seedgolf-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-shapes lint types arch fuzz golden bench bench-backbone bench-score bench-train clean
+.PHONY: help demo serve setup test test-shapes lint types arch docs docker-check dist fuzz golden bench bench-backbone bench-score bench-train chaos load hostile clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-$(STAMP): pyproject.toml constraints.txt
+$(RUNTIME): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) here: install Python 3.11 or newer, or set PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "seedgolf needs Python >= 3.11; got $$($(PYTHON) -V 2>&1). Set PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python lacks venv or ensurepip: install the package python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_TORCH) -e '.[dev,fast,plot]'
+	@echo "installing into $(VENV)"; start=$$(date +%s); $(PYTHON) -m venv $(VENV) && $(PIP_INSTALL) -e '.[fast]' && echo "installed in $$(($$(date +%s) - start)) s"
 	@touch $@
+
+$(STAMP): $(RUNTIME)
+	@echo "installing what development needs"; $(PIP_INSTALL) -e '.[dev,docker,docs,fast,plot]'
+	@touch $@
+
+demo: $(RUNTIME) ## the whole path: train two minutes on a CPU, pack, serve, submit, verify, report (KEEP=1: go on serving)
+	@SEEDGOLF=$(BIN)/seedgolf DEMO_KEEP=$(KEEP) ./demo.sh
+
+serve: $(RUNTIME) ## a verification server with its data in ./data/server
+	$(BIN)/seedgolf serve --data data/server
 
 setup: $(STAMP) ## virtual environment with everything for development
 
@@ -39,8 +51,18 @@ types: $(STAMP) ## mypy --strict
 arch: $(STAMP) ## the direction of imports
 	$(BIN)/lint-imports
 
+docs: $(STAMP) ## the documentation as a site in ./site; broken links and anchors fail
+	$(BIN)/mkdocs build --strict --quiet
+
+docker-check: $(STAMP) ## compose.yaml and Dockerfile, without an engine
+	$(BIN)/docker-compose -f docker/compose.yaml config -q
+	$(BIN)/hadolint docker/Dockerfile
+
+dist: $(STAMP) ## wheel and sdist in ./dist
+	$(BIN)/python -m build
+
 fuzz: $(STAMP) ## coverage-guided fuzzing of the reader, FUZZ_SECONDS long
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(PIP_INSTALL) -e '.[fuzz]'
 	$(BIN)/python tests/fuzz/fuzz_reader.py -max_total_time=$(FUZZ_SECONDS)
 
 golden: $(STAMP) ## rewrite the vector kit; read the diff before committing it
@@ -50,13 +72,22 @@ golden: $(STAMP) ## rewrite the vector kit; read the diff before committing it
 bench: bench-backbone bench-score bench-train ## every benchmark, each side by side in one run
 
 bench-backbone: $(STAMP) ## the generator against torch.normal_ and QR
-	$(BIN)/python benchmarks/bench_backbone.py
+	$(BIN)/python -m benchmarks.bench_backbone
 
 bench-score: $(STAMP) ## scoring against a plain eager loop, tokens per second
-	$(BIN)/python benchmarks/bench_score.py
+	$(BIN)/python -m benchmarks.bench_score
 
 bench-train: $(STAMP) ## the training step against a straightforward two-path LoRA
-	$(BIN)/python benchmarks/bench_train.py
+	$(BIN)/python -m benchmarks.bench_train
+
+chaos: $(STAMP) ## 200 submissions while workers, API and PostgreSQL are killed at random
+	$(BIN)/python -m benchmarks.chaos
+
+load: $(STAMP) ## 50 clients with 16 MB each, 1,000 submissions of 100 artifacts
+	$(BIN)/python -m benchmarks.load
+
+hostile: $(STAMP) ## mutated files through the API
+	$(BIN)/python -m benchmarks.hostile
 
 clean: ## remove caches and the virtual environment
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

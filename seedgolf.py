@@ -4,9 +4,12 @@ It knows the names and one-line helps of the commands, never their code: `seedgo
 """
 
 from importlib import import_module
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+SHELLS: Final = ("bash", "zsh", "fish")
 
 
 class Entry(NamedTuple):
@@ -16,22 +19,41 @@ class Entry(NamedTuple):
     help: str
 
 
-COMMANDS = {
-    "data": Entry("trainer.data_cli:data", "Make, fetch and look at training and validation shards."),
-    "train": Entry("trainer.cli:train", "Train inside a wall-clock budget and pack an artifact."),
-    "plot": Entry("trainer.cli:plot", "Draw loss and val_bpb of several runs."),
-    "inspect": Entry("artifact.cli:inspect", "Show an artifact: manifest, tensors, where the bytes went."),
-    "diff": Entry("artifact.cli:diff", "Say what differs between two artifacts."),
-    "verify": Entry("verifier.cli:verify", "Judge an artifact: limits, backbone, probes, val_bpb; a report."),
-    "valset": Entry("verifier.valset_cli:valset", "Register and look at validation sets."),
-    "compare": Entry("verifier.compare_cli:compare_command", "Is one design better than another, over several seeds?"),
-    "reproduce": Entry(
-        "trainer.reproduce_cli:reproduce_command", "Retrain an artifact from its own recipe and compare."
-    ),
-    "report": Entry("verifier.signing_cli:report", "Sign reports, and check signed ones offline."),
-    "key": Entry("verifier.signing_cli:key", "Make a signing key."),
-    "unpack": Entry("artifact.cli:unpack", "Write an artifact's tensors and manifest into a folder."),
+SECTIONS: Final[dict[str, dict[str, Entry]]] = {
+    "Make an artifact": {
+        "data": Entry("trainer.data_cli:data", "Make, fetch and look at training and validation shards."),
+        "train": Entry("trainer.cli:train", "Train inside a wall-clock budget and pack an artifact."),
+        "plot": Entry("trainer.cli:plot", "Draw loss and val_bpb of several runs."),
+    },
+    "Look into it": {
+        "inspect": Entry("artifact.cli:inspect", "Show an artifact: manifest, tensors, where the bytes went."),
+        "diff": Entry("artifact.cli:diff", "Say what differs between two artifacts."),
+        "unpack": Entry("artifact.cli:unpack", "Write an artifact's tensors and manifest into a folder."),
+    },
+    "Judge it": {
+        "verify": Entry("verifier.cli:verify", "Judge an artifact: limits, backbone, probes, val_bpb; a report."),
+        "valset": Entry("verifier.valset_cli:valset", "Register and look at validation sets."),
+        "compare": Entry(
+            "verifier.compare_cli:compare_command", "Is one design better than another, over several seeds?"
+        ),
+        "reproduce": Entry(
+            "trainer.reproduce_cli:reproduce_command", "Retrain an artifact from its own recipe and compare."
+        ),
+        "report": Entry("verifier.signing_cli:report", "Sign reports, and check signed ones offline."),
+        "key": Entry("verifier.signing_cli:key", "Make a signing key."),
+    },
+    "Submit it, or run a server": {
+        "submit": Entry("api.submit_cli:submit", "Send an artifact to a server, wait for its verdict."),
+        "serve": Entry("api.cli:serve", "Run a verification server: database, API and workers."),
+        "worker": Entry("api.cli:worker", "Add a worker to a server, one per GPU."),
+        "token": Entry("api.cli:token", "Make, list and revoke access tokens."),
+        "db": Entry("api.cli:db", "Upgrade, dump and restore a server's database."),
+    },
+    "This command": {
+        "completion": Entry("seedgolf:completion", "Print the completion script for your shell."),
+    },
 }
+COMMANDS: Final = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 
 class LazyGroup(click.Group):
@@ -52,15 +74,34 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the overview from `COMMANDS` alone, so that help imports nothing."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+        """Write the overview from `SECTIONS` alone, so that help imports nothing."""
+        for title, entries in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<10}", entry.help) for name, entry in entries.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete from `COMMANDS` alone: a press of the tab key imports nothing."""
+        items = [CompletionItem(n, help=entry.help) for n, entry in COMMANDS.items() if n.startswith(incomplete)]
+        return items or click.Command.shell_complete(self, ctx, incomplete)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: seedgolf train --preset demo --out runs/demo && seedgolf verify runs/demo/artifact.sgolf",
+)
 @click.version_option(package_name="seedgolf", prog_name="seedgolf")
 def main() -> None:
     """Pack, verify and submit parameter-golf models whose frozen weights come from a seed."""
+
+
+@click.command(epilog='Example: eval "$(seedgolf completion bash)"   (in ~/.bashrc)')
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    """Print the script that teaches SHELL to complete seedgolf's commands and options."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(main, {}, "seedgolf", "_SEEDGOLF_COMPLETE").source())
 
 
 if __name__ == "__main__":
