@@ -47,4 +47,9 @@ class Question:
     @property
     def queue(self) -> str:
         """The queue that only workers of this version and class listen to."""
-        return f"verify.{self.verifier_version}.{self.hardware_class}"
+        return queue_name(self.verifier_version, self.hardware_class)
+
+
+def queue_name(verifier_version: str, hardware_class: HardwareClass) -> str:
+    """The queue of a verifier version and a class of machines."""
+    return f"verify.{verifier_version}.{hardware_class}"

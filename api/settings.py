@@ -1,7 +1,7 @@
 """The settings of the service, and the only file of this package that reads the environment.
 
 Every process of a server (API, workers, maintenance commands) reads the same `SEEDGOLF_*` variables; `seedgolf serve`
-fills them in for the processes that it starts. docs/operating.md lists them; a test keeps the two equal.
+fills them in for the processes that it starts. docs/settings.md lists them; a test keeps the two equal.
 """
 
 import os
@@ -15,6 +15,7 @@ from api.question import HardwareClass
 
 PREFIX: Final = "SEEDGOLF_"
 DEFAULT_PORT: Final = 8765
+EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
 
 class BadSetting(ValueError):
@@ -31,6 +32,7 @@ class Settings(BaseModel):
     Attributes:
         data: the server's folder: embedded database, blobs, keys, validation sets, the admin token.
         database: DSN of an external PostgreSQL; the embedded one without it.
+        postgres: folder with PostgreSQL's programs for the embedded database and for dumps; searched for without it.
         blobs: `s3://bucket/prefix` or `file:///folder` for artifacts; a folder in `data` without it.
         host, port: where the API listens; port 0 takes a free one.
         base_url: the address under which people reach the pages; made of host and port without it.
@@ -49,6 +51,7 @@ class Settings(BaseModel):
 
     data: Path = Field(default_factory=lambda: Path.home() / ".local" / "share" / "seedgolf" / "server")
     database: str | None = None
+    postgres: Path | None = None
     blobs: str | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = DEFAULT_PORT
@@ -85,9 +88,15 @@ class Settings(BaseModel):
         return self.data / "admin-token"
 
     @property
+    def address_file(self) -> Path:
+        """Where `seedgolf serve` writes the address while it answers; `seedgolf submit` finds the server by it."""
+        return self.data / "address"
+
+    @property
     def url(self) -> str:
         """The address of the pages, without a slash at its end."""
-        return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = "localhost" if self.host in EVERY_ADDRESS else f"[{self.host}]" if ":" in self.host else self.host
+        return (self.base_url or f"http://{host}:{self.port}").rstrip("/")
 
     def environ(self) -> dict[str, str]:
         """The variables that give these settings again; law: `load(s.environ()) == s`."""
@@ -101,6 +110,11 @@ class Settings(BaseModel):
         """The settings with some of them changed, None for unchanged, and checked again."""
         given = {name: value for name, value in changes.items() if value is not None}
         return type(self).model_validate(self.model_dump() | given)
+
+
+def inherited() -> dict[str, str]:
+    """All variables of this process, only to be handed on: `verifier.child_environment` picks the few that it needs."""
+    return dict(os.environ)  # noqa: TID251 - this is the file
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:  # noqa: TID251 - this is the file

@@ -4,8 +4,10 @@ The set is the registered one whose digest the manifest claims, the track the fi
 selects: whether the track accepts the set is a check.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from artifact.format import container
 from artifact.format.errors import ArtifactError
@@ -20,6 +22,19 @@ class NoValsetClaimed(DataError):
     """The manifest claims no score, so it names no validation set."""
 
     code = "no-valset-claimed"
+
+
+class Sets(Protocol):
+    """Whoever knows registered sets: a folder on this machine, or a service about its workers."""
+
+    def registrations(self) -> Sequence[Registration]:
+        """Every set, by name."""
+
+    def named(self, name: str) -> Registration:
+        """The set of that name, or UnknownValset."""
+
+    def with_digest(self, sha256: str) -> Registration:
+        """The set of that digest, or UnknownValset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,32 +56,42 @@ def choose(
         DataError: the built-in set or a registration is broken.
         OSError: the registry cannot be read.
     """
-    registration = _registration(data, registry, valset_name)
-    if track_name:
-        track = named(tracks, track_name)
-    elif registration:
-        track = track_for(tracks, valset_sha256=registration.sha256, official=registration.official)
-    else:
-        track = track_for(tracks, valset_sha256="", official=None)
+    track, registration = rules(data, tracks=tracks, sets=registry, track_name=track_name, valset_name=valset_name)
     folder = registry.folder_of(registration) if registration else None
     return Choice(track=track, registration=registration, valset_folder=folder)
 
 
-def _registration(data: bytes, registry: Registry, name: str | None) -> Registration | None:
+def rules(
+    data: bytes, *, tracks: dict[str, Track], sets: Sets, track_name: str | None, valset_name: str | None
+) -> tuple[Track, Registration | None]:
+    """Choose set and track for a file, wherever the set's files are.
+
+    Raises:
+        UnknownTrack, UnknownValset, NoValsetClaimed: what is named or claimed is not there.
+    """
+    registration = _registration(data, sets, valset_name)
+    if track_name:
+        return named(tracks, track_name), registration
+    if registration:
+        return track_for(tracks, valset_sha256=registration.sha256, official=registration.official), registration
+    return track_for(tracks, valset_sha256="", official=None), None
+
+
+def _registration(data: bytes, sets: Sets, name: str | None) -> Registration | None:
     if name:
-        return registry.named(name)
+        return sets.named(name)
     manifest = _manifest(data)
     if manifest is None:
         return None
     if manifest.claims is None:
-        names = ", ".join(["demo", *(s.name for s in registry.registrations() if s.name != "demo")])
+        names = ", ".join(["demo", *(s.name for s in sets.registrations() if s.name != "demo")])
         raise NoValsetClaimed(
             "manifest",
             expected="a claimed score, which names its validation set",
             got="none",
             next_step=f"name a set with --valset: {names}",
         )
-    return registry.with_digest(manifest.claims.valset_sha256)
+    return sets.with_digest(manifest.claims.valset_sha256)
 
 
 def _manifest(data: bytes) -> Manifest | None:

@@ -1,7 +1,8 @@
 """A report as HTML: a fragment for the service's pages, and a page of its own for `seedgolf verify --html`.
 
 Everything is escaped, nothing is fetched, and there is no style attribute and no script, so a fragment lives under a
-strict content security policy. `style` gives the rules that a page around it needs.
+strict content security policy. `style` gives the rules that a page around it needs. On a phone every row of a table
+stands as a block, its cells labelled by `data-label`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,17 +10,22 @@ from html import escape
 from importlib import resources
 from typing import Final
 
+from verifier import bytes_chart
 from verifier.checks import WHAT
-from verifier.report import CheckResult, Report, SizeRecord, Status
+from verifier.report import CheckResult, Report, Status
 from verifier.report_facts import Section, sections, verdict_line
 
 STYLE_FILE: Final = "report.css"
+HEAD: Final = (
+    '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark">'
+)
 
 
 def page(report: Report) -> str:
     """A whole document that needs nothing else."""
     title = escape(f"{report.verdict.value}: {report.artifact.name or report.artifact.sha256[:16]}")
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{style()}</style>'
+    head = f"{HEAD}<title>{title}</title><style>{style()}</style>"
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{fragment(report)}</body></html>\n'
 
 
@@ -37,14 +43,33 @@ def _lines(report: Report) -> Iterator[str]:
     yield '<article class="report">'
     yield f'<h2 class="verdict-{report.verdict.value}">{escape(verdict_line(report))}</h2>'
     yield from (_failure(result) for result in report.checks if result.status is Status.FAILED)
-    yield from (_section(section) for section in sections(report))
+    yield f'<dl class="figures">{"".join(_figures(report))}</dl>'
     yield "<h3>Checks</h3>"
     yield _table(("check", "result", "evidence", "expected", "got", "s"), map(_check, report.checks))
+    yield from (_section(section) for section in sections(report))
     if report.size.groups:
         yield "<h3>Where the bytes went</h3>"
-        yield _bar(report.size)
-        yield _table(("group", "bytes", "packed"), _sizes(report.size))
+        yield bytes_chart.chart(report.size)
+        yield _table(("group", "bytes", "packed", "share"), bytes_chart.rows(report.size))
     yield "</article>"
+
+
+def _figures(report: Report) -> Iterator[str]:
+    """The few numbers that a reader looks for first."""
+    if report.score:
+        yield _figure("val_bpb", f"{report.score.val_bpb:.6f}", f"{report.score.val_loss:.6f} nats per token")
+        limit = f"of {report.track.eval_seconds:,g} s"
+        yield _figure("scoring time", f"{report.score.seconds:,.1f} s", limit)
+    size = report.size
+    used = f"{size.total_bytes / size.limit_bytes:.1%} of {size.limit_bytes:,}" if size.limit_bytes else ""
+    yield _figure("bytes", f"{size.total_bytes:,}", used)
+    counts = {status: sum(result.status is status for result in report.checks) for status in Status}
+    others = ", ".join(f"{counts[status]} {status.value}" for status in Status if status is not Status.PASSED)
+    yield _figure("checks passed", f"{counts[Status.PASSED]} of {len(report.checks)}", others)
+
+
+def _figure(label: str, value: str, note: str) -> str:
+    return f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd><dd>{escape(note)}</dd></div>"
 
 
 def _failure(result: CheckResult) -> str:
@@ -59,7 +84,7 @@ def _section(section: Section) -> str:
         f'<tr><th scope="row">{escape(label)}</th><td>{escape(text)}</td></tr>' for label, text in section.rows
     )
     heading = f"<h3>{escape(section.title)} {_evidence(section.evidence.value)}</h3>"
-    return f'<section class="facts-{section.evidence.value}">{heading}<table>{rows}</table></section>'
+    return f'<section class="facts facts-{section.evidence.value}">{heading}<table>{rows}</table></section>'
 
 
 def _evidence(word: str) -> str:
@@ -69,40 +94,24 @@ def _evidence(word: str) -> str:
 def _check(result: CheckResult) -> str:
     skipped = result.status is Status.SKIPPED
     expected, got = ("", result.detail) if skipped else (result.expected, result.got)
+    finding = result.detail if result.status is Status.PASSED else ""
+    note = f"<small>{escape(finding)}</small>" if finding else ""
     status = result.status.value
     cells = (
-        f'<th scope="row" title="{escape(WHAT[result.name])}">{result.name.value}</th>',
+        f'<th scope="row">{result.name.value}<small>{escape(WHAT[result.name])}</small></th>',
         f'<td class="{status}">{status}</td>',
         f"<td>{_evidence(result.evidence.value)}</td>",
-        f"<td>{escape(expected)}</td>",
-        f"<td>{escape(got)}</td>",
-        f'<td class="number">{result.seconds:.2f}</td>',
+        _cell("expected", escape(expected)),
+        _cell("why" if skipped else "got", f"{escape(got)}{note}"),
+        f'<td class="number" data-label="seconds">{result.seconds:.2f}</td>',
     )
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _sizes(size: SizeRecord) -> Iterator[str]:
-    for group in size.groups:
-        numbers = (group.inflated_bytes, group.compressed_bytes)
-        cells = "".join(f'<td class="number">{number:,}</td>' for number in numbers)
-        yield f'<tr><th scope="row">{escape(group.group)}</th>{cells}</tr>'
-
-
-def _bar(size: SizeRecord) -> str:
-    """The packed bytes of the groups side by side, in shares of all of them."""
-    total = sum(group.compressed_bytes for group in size.groups) or 1
-    start, parts = 0.0, []
-    for number, group in enumerate(size.groups):
-        width = 100 * group.compressed_bytes / total
-        label = escape(f"{group.group}: {group.compressed_bytes:,} bytes")
-        parts.append(
-            f'<rect class="part-{number}" x="{start:.3f}" width="{width:.3f}" height="4"><title>{label}</title></rect>'
-        )
-        start += width
-    label = 'role="img" aria-label="packed bytes by group"'
-    return f'<svg viewBox="0 0 100 4" preserveAspectRatio="none" {label}>{"".join(parts)}</svg>'
+def _cell(label: str, html: str) -> str:
+    return f'<td data-label="{label}">{html}</td>' if html else "<td></td>"
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[str]) -> str:
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

@@ -95,6 +95,7 @@ jobs: Final = Table(
     Column("queue_id", BigInteger),  # procrastinate's job
     Column("worker", Text),  # who runs it, or did last
     Column("lost_workers", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # of this run
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # faults of ours that were tried again
     Column("created_at", TIME, nullable=False, server_default=NOW),
     Column("queued_at", TIME, nullable=False, server_default=NOW),
     Column("started_at", TIME),

@@ -64,5 +64,8 @@ def attend(
     q = rope(q) * q_gain[:, None]
     q, k, v = (part.to(v.dtype).transpose(1, 2) for part in (q, rope(k), v))  # (B, H, T, K), (B, G, T, K) twice
     grouped = model.num_kv_heads != model.num_heads
+    if grouped and q.is_cuda and q.dtype is torch.float32:  # CUDA's float32 kernels know no groups: T x T memory else
+        k, v = (part.repeat_interleave(model.num_heads // model.num_kv_heads, dim=1) for part in (k, v))
+        grouped = False
     y = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
     return y.transpose(1, 2).flatten(2)  # (B, T, D)

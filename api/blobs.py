@@ -1,0 +1,112 @@
+"""Artifacts as blobs, named by their digest, in a folder or in S3: written once, never changed, checked when read.
+
+What `put` has returned from survives a power cut: in a folder the file and its folder are synced, in S3 that is the
+service's promise. A blob that does not have its digest any more is moved aside, so that the next upload heals it.
+"""
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import from_url
+
+PREFIX: Final = "sha256"
+BROKEN_PREFIX: Final = "broken"
+
+
+class BlobError(RuntimeError):
+    """A blob cannot be given; safe to show."""
+
+    code = "blob-error"
+
+
+class BlobBroken(BlobError):
+    """The stored bytes are not the ones that were put."""
+
+    code = "blob-broken"
+
+
+class BlobMissing(BlobError):
+    """There is no blob of that digest."""
+
+    code = "blob-missing"
+
+
+class Blobs:
+    """The blobs under one address.
+
+    Laws: after `put(sha256(d), d)`, `get(sha256(d)) == d`; a second `put` changes nothing.
+    """
+
+    def __init__(self, url: str) -> None:
+        """`url` is `file:///folder` (made when missing) or `s3://bucket/prefix`."""
+        self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
+        if self._folder:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._store = from_url(url)
+
+    async def put(self, digest: str, data: bytes) -> None:
+        """Keep `data` under its SHA-256.
+
+        Raises:
+            OSError: the disk is full or cannot be written.
+            obstore.exceptions.BaseError: the service refuses or is away.
+        """
+        key = f"{PREFIX}/{digest}"
+        try:
+            await obstore.put_async(self._store, key, data, mode="create")
+        except AlreadyExistsError:
+            if not await self._is_torn(digest, len(data)):
+                return
+            await obstore.put_async(self._store, key, data, mode="overwrite")
+        if self._folder:
+            await asyncio.to_thread(_sync, self._folder / key)
+
+    async def get(self, digest: str) -> bytes:
+        """The bytes of that SHA-256.
+
+        Raises:
+            BlobMissing, BlobBroken: they are not there any more, or are others.
+            obstore.exceptions.BaseError: the service refuses or is away.
+        """
+        key = f"{PREFIX}/{digest}"
+        try:
+            found = await obstore.get_async(self._store, key)
+        except FileNotFoundError:
+            raise BlobMissing("the artifact's bytes are not in the store any more; submit the file again") from None
+        data = bytes(await found.bytes_async())
+        if await asyncio.to_thread(_sha256, data) != digest:
+            await obstore.rename_async(self._store, key, f"{BROKEN_PREFIX}/{digest}", overwrite=True)
+            raise BlobBroken("the artifact's stored bytes have changed; submit the file again")
+        return data
+
+    async def exists(self, digest: str) -> bool:
+        """Whether a blob of that name is there."""
+        try:
+            await obstore.head_async(self._store, f"{PREFIX}/{digest}")
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def _is_torn(self, digest: str, size_bytes: int) -> bool:
+        meta = await obstore.head_async(self._store, f"{PREFIX}/{digest}")
+        return meta["size"] != size_bytes
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Make a new file and its name durable."""
+    for place in (path, path.parent, path.parent.parent):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,60 @@
+"""The API process (`python -m api.server`): one application under uvicorn, ended gracefully by SIGTERM or ctrl-C.
+
+Ending: no new connection is taken, `wait` and event streams are answered at once, other requests are finished.
+"""
+
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from api import logs
+from api.app import create_app
+from api.settings import Settings, load
+
+FINISH_SECONDS: Final = 15
+KEEP_ALIVE_SECONDS: Final = 30
+MAX_HEAD_BYTES: Final = 32 * 1024
+
+
+class Server(uvicorn.Server):
+    """uvicorn that tells who waits that the process is about to end."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to end has come."""
+        super().handle_exit(sig, frame)
+        resources = getattr(self._app.state, "resources", None)
+        if resources is not None:
+            resources.hub.close()
+
+
+def main() -> None:
+    """Serve until a signal comes."""
+    logs.set_up()
+    serve(load())
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal comes; with port 0 uvicorn logs the one it got."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=FINISH_SECONDS,
+    )
+    Server(config, app).run()
+
+
+if __name__ == "__main__":
+    main()

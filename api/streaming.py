@@ -1,0 +1,74 @@
+"""A job as server-sent events: how it stands at once, then every change, until its run ends or the reader leaves.
+
+    event: state   id N, data EventJson      one transition; after a reconnect those after Last-Event-ID
+    event: job     id N, data JobJson        the job as GET /verify/{id} shows it, without its report
+    event: end     data {"state": ...}       the run is over; the reader closes
+
+Between them a comment keeps the connection open; with each the reader's token is looked at again.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Final
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api.access import Access
+from api.resources import Resources
+from api.schemas import event_json, job_json
+from api.states import UNFINISHED
+from api.store import jobs
+from api.waiting import pause
+
+LOG: Final = logging.getLogger(__name__)
+KEEP_ALIVE_SECONDS: Final = 10.0
+MAX_EVENT_ID: Final = 2**63 - 1
+
+
+def last_event_id(header: str | None) -> int | None:
+    """The event after which a reader goes on; None for a new one, and for what is no id of ours."""
+    if header is None or not header.isascii() or not header.isdecimal() or len(header) > 19:
+        return None
+    return min(int(header), MAX_EVENT_ID)
+
+
+async def stream(
+    held: Resources,
+    access: Access,
+    job_id: str,
+    after: int | None,
+    *,
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+) -> AsyncIterator[bytes]:
+    """The events of one reader, as they go over the wire; the caller holds a place in `held.streams`."""
+    sent = b""
+    try:
+        with held.hub.watching(job_id) as changed:
+            while not held.hub.is_closing:
+                changed.clear()
+                async with held.engine.connect() as connection:
+                    job = await jobs.view(connection, job_id)
+                    missed = await jobs.events_after(connection, job_id, after or 0)
+                if job is None:
+                    return
+                for event in missed if after is not None else ():
+                    yield format_sse_event(
+                        event="state", id=str(event.id), data_str=event_json(event).model_dump_json()
+                    )
+                after = missed[-1].id if missed else after or 0
+                text = format_sse_event(event="job", id=str(after), data_str=job_json(job).model_dump_json())
+                if text != sent:
+                    yield text
+                sent = text
+                if job.state not in UNFINISHED:
+                    yield format_sse_event(event="end", data_str=json.dumps({"state": job.state}))
+                    return
+                if not await pause(changed, keep_alive_seconds):
+                    if not await access.still_holds(held.engine):
+                        return
+                    yield KEEPALIVE_COMMENT
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        LOG.warning("a stream ended: %s", type(error).__name__)  # its reader comes again with Last-Event-ID

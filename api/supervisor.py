@@ -1,0 +1,207 @@
+"""`seedgolf serve`: the parent of PostgreSQL, the API and the workers; restarts what ends, stops all of it at its end.
+
+Strategy: one thread that sleeps in `sigtimedwait`, so a child's end or a stop signal wakes it at once and no handler
+interrupts anything. Children die with this process whatever kills it (`api/child.py`). At a stop the API and the
+workers get SIGTERM together, finish what they answer or hand their job back, and PostgreSQL is stopped last.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from api import child
+from api.data_folder import locked
+from api.embedded_postgres import EmbeddedPostgres
+from api.first_start import prepare
+from api.settings import PREFIX, Settings, inherited
+from api.supervised import Supervised
+from verifier.atomic_file import write_atomically
+
+STOP: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+WATCHED: Final = STOP | {signal.SIGCHLD}
+PORT_SECONDS: Final = 1.0
+"""A killed server's API holds its port for a moment longer than the supervisor holds the folder."""
+READY_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 20.0
+TICK_SECONDS: Final = 1.0
+READY_TICK_SECONDS: Final = 0.05
+PR_SET_CHILD_SUBREAPER: Final = 36
+API: Final = "api.server"
+WORKER: Final = "api.worker"
+
+
+class ServeFailed(RuntimeError):
+    """The server cannot start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A server that answers: its settings as its children have them, and a code for one login."""
+
+    settings: Settings
+    workers: int
+    login_code: str = field(repr=False)
+
+
+def serve(settings: Settings, *, workers: int, ready: Callable[[Serving], None], say: Callable[[str], None]) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP. Call it from the main thread of a process that does nothing else.
+
+    Args:
+        settings: port 0 takes a free one.
+        workers: processes beside the API that verify.
+        ready: told once, when the API answers.
+        say: told what happens to the children, a sentence each.
+
+    Raises:
+        ServeFailed: the address is taken, or the API does not come up.
+        FolderInUse, PostgresError, SchemaTooNew, DataError, OSError, sqlalchemy.exc.DBAPIError: it cannot start.
+    """
+    for signum in STOP:
+        signal.signal(signum, signal.default_int_handler)  # while nothing runs yet, leaving is enough
+    with locked(settings.data):
+        settings = settings.replaced(port=free_port(settings.host, settings.port))
+        with _database(settings) as (settings, postgres):
+            code = asyncio.run(prepare(settings))
+            children = _children(settings, workers, say)
+            everything = _databases(postgres, say) + children
+            with _signals_held():
+                try:
+                    if _run(everything, until=lambda: answers(settings.host, settings.port)):
+                        write_atomically(settings.address_file, f"{settings.url}\n".encode())
+                        ready(Serving(settings=settings, workers=workers, login_code=code))
+                        _run(everything)
+                finally:
+                    settings.address_file.unlink(missing_ok=True)
+                    _stop(children)
+
+
+def free_port(host: str, port: int, *, seconds: float = PORT_SECONDS) -> int:
+    """The port to listen at: `port` itself, or a free one for 0.
+
+    Raises:
+        ServeFailed: it stays taken, or the host is none of this machine.
+    """
+    last = time.monotonic() + seconds
+    while True:
+        try:
+            with _listener(host, port) as found:
+                return int(found.getsockname()[1])
+        except OSError as error:
+            if time.monotonic() > last:
+                raise ServeFailed(
+                    f"{host} port {port}: expected a free address of this machine, got {error.strerror}; "
+                    "choose another with --host and --port"
+                ) from None
+        time.sleep(READY_TICK_SECONDS)
+
+
+def hand_on(settings: Settings) -> dict[str, str]:
+    """The variables of a process that shall have `settings`: theirs, and ours that are no settings."""
+    others = {name: value for name, value in inherited().items() if not name.startswith(PREFIX)}
+    return others | settings.environ()
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether something takes connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres | None]]:
+    """The settings with a database: the external one, or one of our own that runs meanwhile."""
+    if settings.database:
+        yield settings, None
+        return
+    with EmbeddedPostgres(settings.data, binaries=settings.postgres) as postgres:
+        yield settings.replaced(database=postgres.dsn), postgres
+
+
+def _databases(postgres: EmbeddedPostgres | None, say: Callable[[str], None]) -> list[Supervised]:
+    return [Supervised(name="PostgreSQL", begin=postgres.begin, say=say, process=postgres.process)] if postgres else []
+
+
+def _children(settings: Settings, workers: int, say: Callable[[str], None]) -> list[Supervised]:
+    cores = len(os.sched_getaffinity(0))
+    settings = settings.replaced(threads=settings.threads or max(1, cores // max(1, workers)))
+    environ = hand_on(settings)
+    modules = {"the API": API} | {f"worker {number}": WORKER for number in range(1, workers + 1)}
+    return [
+        Supervised(
+            name=name, begin=partial(child.start, [sys.executable, "-P", "-m", module], environ=environ), say=say
+        )
+        for name, module in modules.items()
+    ]
+
+
+def _run(children: Sequence[Supervised], until: Callable[[], bool] | None = None) -> bool:
+    """Keep the children running until a stop signal (False), or until something is so (True).
+
+    Raises:
+        ServeFailed: it is not so in time.
+    """
+    last = time.monotonic() + READY_SECONDS
+    while True:
+        now = time.monotonic()
+        for each in children:
+            each.tend(now)
+        _reap_strays({each.process.pid for each in children if each.process})
+        if until and until():
+            return True
+        if until and now > last:
+            raise ServeFailed(f"the API: expected an answer within {READY_SECONDS:.0f} s, got none; see what it says")
+        due = min((each.due_at for each in children if each.process is None), default=now + TICK_SECONDS)
+        pause = min(max(0.0, due - now), READY_TICK_SECONDS if until else TICK_SECONDS)
+        caught = signal.sigtimedwait(WATCHED, pause)
+        if caught and caught.si_signo in STOP:
+            return False
+
+
+def _stop(children: Sequence[Supervised]) -> None:
+    """Ask the children to end; end those that do not within `STOP_SECONDS`, or before a second stop signal."""
+    running = [each.process for each in children if each.process]
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(process.poll() is None for process in running):
+        caught = signal.sigtimedwait(WATCHED, max(0.0, deadline - time.monotonic()))
+        if caught is None or caught.si_signo in STOP:
+            break
+    for process in running:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Leave stop signals to `sigtimedwait`, and be the parent of what a killed child leaves behind."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _reap_strays(own: Set[int]) -> None:
+    """Collect the ends of processes that were left to us; as first process of a container nobody else does it."""
+    with suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in own:
+            os.waitpid(ended.si_pid, 0)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

@@ -1,0 +1,152 @@
+"""Reading an uploaded artifact: bounded in size, in time and in number, and nothing is left of one that ends early.
+
+The body is counted while it streams. As many bodies as there are slots lie in memory at once; further requests wait
+with their bodies unread. The caller has authenticated the request before anything here runs.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from api import errors
+from api.form_parser import FormParser
+from api.middleware import over_size
+from artifact.format.errors import shown
+from verifier.tracks import Track
+
+FRAMING_BYTES: Final = 64 * 1024
+"""What a multipart form may need besides its file."""
+SLOTS: Final = 8
+SLOT_PATIENCE_SECONDS: Final = 30.0
+LEAST_BYTES_PER_SECOND: Final = 64 * 1024
+WINDOW_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 10
+RAW: Final = "application/octet-stream"
+FORM: Final = "multipart/form-data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A whole body.
+
+    Attributes:
+        data: the file.
+        sha256: its digest.
+        fields: the other fields of a form, empty for a raw body.
+    """
+
+    data: bytes = field(repr=False)
+    sha256: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The lowest rate of a body: within each window as many bytes as the rate asks for."""
+
+    bytes_per_second: int = LEAST_BYTES_PER_SECOND
+    window_seconds: float = WINDOW_SECONDS
+
+
+def cap_bytes(tracks: Iterable[Track]) -> int:
+    """The largest body that can hold a file within any track's limit."""
+    return max(track.limit_bytes for track in tracks) + FRAMING_BYTES
+
+
+class Slots:
+    """Places for bodies in memory."""
+
+    def __init__(self, count: int = SLOTS, *, patience_seconds: float = SLOT_PATIENCE_SECONDS) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._patience_seconds = patience_seconds
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Hold a place.
+
+        Raises:
+            Busy: none became free in time.
+        """
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise errors.Busy(
+                "all places for uploads are taken", hint="try again", retry_after_seconds=RETRY_SECONDS
+            ) from None
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+def form_boundary(request: Request) -> bytes | None:
+    """The boundary of a multipart body, None for a raw one.
+
+    Raises:
+        UnsupportedMediaType: it is neither.
+        BadForm: a form without a boundary.
+    """
+    media_type, _, parameters = request.headers.get("content-type", RAW).partition(";")
+    match media_type.strip().lower():
+        case "application/octet-stream":
+            return None
+        case "multipart/form-data":
+            return FormParser.boundary(parameters)
+        case other:
+            raise errors.UnsupportedMediaType(
+                where="Content-Type",
+                expected=f"{RAW} or {FORM}",
+                got=shown(other),
+                hint="with curl: -F file=@FILE",
+            )
+
+
+async def read(request: Request, *, cap: int, pace: Pace) -> Upload:
+    """Read the body of an authenticated request.
+
+    Raises:
+        OverSize, UploadTooSlow, UploadAborted, UnsupportedMediaType, BadForm: nothing is left of it.
+    """
+    boundary = form_boundary(request)
+    if boundary is None:
+        body = bytearray()
+        await _stream(request, body.extend, cap=cap, pace=pace)
+        data, fields = bytes(body), {}
+    else:
+        parser = FormParser(boundary)
+        await _stream(request, parser.feed, cap=cap, pace=pace)
+        data, fields = parser.finish()
+    sha256 = await asyncio.to_thread(hashlib.sha256, data)
+    return Upload(data=data, sha256=sha256.hexdigest(), fields=fields)
+
+
+async def _stream(request: Request, take: Callable[[bytes], None], *, cap: int, pace: Pace) -> None:
+    """Pass the body's parts on, within its bounds."""
+    clock = asyncio.get_running_loop().time
+    parts = request.stream()
+    total, in_window, window_end = 0, 0, clock() + pace.window_seconds
+    try:
+        while True:
+            async with asyncio.timeout_at(window_end):
+                part = await anext(parts, b"")
+            if not part:
+                return
+            total, in_window = total + len(part), in_window + len(part)
+            if total > cap:
+                raise over_size(cap)
+            take(part)
+            if in_window >= pace.bytes_per_second * pace.window_seconds:
+                in_window, window_end = 0, clock() + pace.window_seconds
+    except TimeoutError:
+        expected = f"at least {pace.bytes_per_second} bytes/s over {pace.window_seconds:g} s"
+        raise errors.UploadTooSlow(
+            where="body", expected=expected, got="less", hint="nothing was taken; send it again"
+        ) from None
+    except ClientDisconnect:
+        raise errors.UploadAborted(hint="nothing was taken; send it again") from None

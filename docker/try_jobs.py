@@ -1,0 +1,127 @@
+"""The jobs of docker/try.sh: `try_jobs.py ADDRESS FOLDER`, inside the containers' network namespace.
+
+Trains and packs inside a worker's image, uploads as a CI job would (action/submit.py), and kills every container in
+the middle of a job. Standard library only; compose and its file come by SEEDGOLF_COMPOSE and SEEDGOLF_COMPOSE_FILE.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Job = dict[str, Any]
+
+SUBMIT = Path(__file__).parents[1] / "action" / "submit.py"
+COMPOSE = [os.environ["SEEDGOLF_COMPOSE"], "-f", os.environ["SEEDGOLF_COMPOSE_FILE"]]  # noqa: TID251
+TOKEN = os.environ["SEEDGOLF_TOKEN"].strip()  # noqa: TID251
+PATIENCE_SECONDS = 900
+TRAIN = "seedgolf train --preset smoke --out /tmp/run >&2 && cat /tmp/run/artifact.sgolf"
+SLOWER = """
+import sys, artifact
+from artifact.format.manifest import EvalMode
+made = artifact.read(sys.stdin.buffer.read())
+windows = made.manifest.eval.model_copy(update={"mode": EvalMode.SLIDING, "stride": 8})
+manifest = made.manifest.model_copy(update={"name": "slow", "eval": windows, "claims": None})
+from dataclasses import replace
+sys.stdout.buffer.write(artifact.write(replace(made, manifest=manifest)))
+"""
+
+
+def main(address: str, folder: Path) -> None:
+    """Every step, in order; a step that does not hold ends it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    good, broken, slow = (folder / f"{name}.sgolf" for name in ("good", "broken", "slow"))
+    say("train and pack in a container without a network")
+    good.write_bytes(inside(["sh", "-c", TRAIN]))
+    data = bytearray(good.read_bytes())
+    data[len(data) // 2] ^= 1
+    broken.write_bytes(data)
+    slow.write_bytes(inside(["python", "-c", SLOWER], good.read_bytes()))
+    say(f"{good.stat().st_size:,} bytes; submit as a CI job does")
+    summary = folder / "summary.md"
+    hold(submit(address, good, "--summary", str(summary)) == 0, "accepted")
+    hold("accepted" in summary.read_text(), "the report is in the summary")
+    hold(submit(address, broken, "--valset", "demo") == 1, "one flipped bit: rejected")
+    restarts(address, slow)
+
+
+def restarts(address: str, slow: Path) -> None:
+    """Kill every container while one job runs; it must end with a verdict."""
+    job = ask(f"{address}/verify?valset=demo", slow.read_bytes())
+    job = until(address, job, lambda now: now["state"] == "running" and now["progress"]["stage"] == "score")
+    for service in ("api", "postgres", "worker"):
+        say(f"kill {service}; before: {short(job)}")
+        compose("restart", "--timeout", "0", "--no-deps", service)
+        before = job["attempt"]
+        job = until(address, job, lambda now, b=before, s=service: now["attempt"] > b or s != "worker")
+        say(f"       {service} is back; after: {short(job)}")
+        hold(job["state"] in {"running", "queued"}, "the job was still under way")
+    job = until(address, job, lambda now: now["state"] not in {"queued", "running"})
+    hold(job["state"] == "accepted", f"nothing was lost: {short(job)}, val_bpb {job['val_bpb']}")
+
+
+def submit(address: str, file: Path, *more: str) -> int:
+    """The exit code of the action's script."""
+    command = [sys.executable, str(SUBMIT), "--server", address, "--artifact", str(file), "--poll-seconds", "1", *more]
+    return subprocess.run(command, check=False).returncode  # noqa: S603
+
+
+def inside(command: list[str], given: bytes = b"") -> bytes:
+    """What a command in a fresh container of the worker's image prints."""
+    whole = [*COMPOSE, "run", "--rm", "--no-deps", "-T", "worker", *command]
+    return subprocess.run(whole, input=given, stdout=subprocess.PIPE, check=True).stdout  # noqa: S603
+
+
+def compose(*words: str) -> None:
+    """Run compose, quietly."""
+    subprocess.run([*COMPOSE, *words], check=True, capture_output=True)  # noqa: S603
+
+
+def ask(url: str, body: bytes | None = None) -> Job:
+    """A job as the API answers it."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/octet-stream"}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:  # noqa: S310
+        return dict(json.load(answer))
+
+
+def until(address: str, job: Job, condition: Callable[[Job], bool]) -> Job:
+    """The job as soon as `condition` holds; the API may be away meanwhile."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            job = ask(f"{address}/verify/{job['id']}")
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.5)
+            continue
+        if condition(job) or job["state"] in {"failed", "rejected", "cancelled"}:
+            return job
+        time.sleep(0.5)
+    sys.exit(f"gave up after {PATIENCE_SECONDS} s: {short(job)}")
+
+
+def short(job: Job) -> str:
+    """A job in a few words."""
+    progress = job["progress"]
+    return f"{job['state']}, attempt {job['attempt']}, {progress['stage']} {progress['done']}/{progress['total']}"
+
+
+def say(sentence: str) -> None:
+    """A line with the time."""
+    print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {sentence}", flush=True)
+
+
+def hold(condition: bool, sentence: str) -> None:
+    """Say what holds, or end."""
+    if not condition:
+        sys.exit(f"does NOT hold: {sentence}")
+    say(f"holds: {sentence}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,62 @@
+"""Real processes for tests: the API under uvicorn, and a worker with the real judge, with the environment they get."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from api.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 30
+STOP_SECONDS = 20
+POLL_SECONDS = 0.02
+
+
+@contextmanager
+def program(module: str, settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m module` in a session of its own, ended by SIGTERM."""
+    environ = settings.environ() | {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module], env=environ, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def api_server(settings: Settings, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The API on a free port; its address and its process."""
+    with program("api.server", settings.replaced(port=0), log) as process:
+        yield f"http://127.0.0.1:{_port(log, process)}", process
+
+
+def _port(log: Path, process: subprocess.Popen[bytes]) -> int:
+    """The port that uvicorn has logged."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := re.search(r"running on http://[0-9.]+:(\d+)", log.read_text()):
+            return int(found[1])
+        time.sleep(POLL_SECONDS)
+    raise AssertionError(f"the API did not start: {log.read_text()}")
+
+
+def send(port: int, data: bytes) -> socket.socket:
+    """A connection over which `data` has gone."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=STOP_SECONDS)
+    connection.sendall(data)
+    return connection
