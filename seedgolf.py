@@ -46,8 +46,8 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "submit": Entry("api.submit_cli:submit", "Send an artifact to a server, wait for its verdict."),
         "serve": Entry("api.cli:serve", "Run a verification server: database, API and workers."),
         "worker": Entry("api.cli:worker", "Add a worker to a server, one per GPU."),
-        "token": Entry("api.cli:token", "Make, list and revoke access tokens."),
-        "db": Entry("api.cli:db", "Upgrade, dump and restore a server's database."),
+        "token": Entry("api.token_cli:token", "Make, list and revoke access tokens."),
+        "db": Entry("api.db_cli:db", "Upgrade, dump and restore a server's database."),
     },
     "This command": {
         "completion": Entry("seedgolf:completion", "Print the completion script for your shell."),

@@ -108,7 +108,7 @@ def main() -> int:
     )
     try:
         job = submit(server, options.artifact, track=options.track, valset=options.valset)
-        print(f"job {job['id']}: {server.url}{job['links']['page']}", flush=True)
+        say(f"job {job['id']}: {server.url}{job['links']['page']}")
         if options.wait:
             job = follow(server, job)
         tell(server, job, output=options.output, summary=options.summary)
@@ -142,7 +142,7 @@ def follow(server: Server, job: dict[str, Any]) -> dict[str, Any]:
         stage, position = job["progress"]["stage"], job["position"]
         now = f"{job['state']}" + (f", {stage}" if stage else "") + (f", place {position}" if position else "")
         if now != said:
-            print(now, flush=True)
+            say(now)
         said = now
         server.pause(server.poll_seconds, f"the job is {now}")
         job = _job(server.ask(f"/verify/{job['id']}"))
@@ -154,7 +154,7 @@ def tell(server: Server, job: dict[str, Any], *, output: Path | None, summary: P
     page = server.url + job["links"]["page"]
     bpb = "" if job["val_bpb"] is None else repr(job["val_bpb"])
     reason = ": ".join(str(job[key]) for key in ("code", "message") if job[key])
-    print(" ".join(filter(None, [job["state"], bpb and f"val_bpb {bpb}", reason, page])), flush=True)
+    say(" ".join(filter(None, [job["state"], bpb and f"val_bpb {bpb}", reason, page])))
     if output:
         values = {"verdict": job["state"], "val_bpb": bpb, "report-url": page, "job-id": job["id"]}
         with output.open("a", encoding="utf-8") as file:
@@ -166,6 +166,11 @@ def tell(server: Server, job: dict[str, Any], *, output: Path | None, summary: P
             text = f"**{job['state']}** {_one_line(reason)}\n".encode()
         with summary.open("ab") as file:
             file.write(text + f"\n[The report's page]({page})\n".encode())
+
+
+def say(text: str) -> None:
+    """One line of the log; nothing in it starts a line, and so a workflow command, of its own."""
+    print(_one_line(text), flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -211,7 +216,7 @@ def _one_line(text: str) -> str:
 
 def _failed(message: str, code: int) -> int:
     """GitHub shows an `::error::` line on the run's page."""
-    print(f"::error title=seedgolf::{_one_line(message)}", flush=True)
+    say(f"::error title=seedgolf::{message}")
     return code
 
 

@@ -9,9 +9,9 @@ from typing import Final
 
 import click
 
-from api import supervisor
+from api import migrate, supervisor
 from api.cli_settings import data_option, faults_told, settings_with
-from api.first_start import LINK_SECONDS, prepare_worker
+from api.first_start import LINK_SECONDS, add_demo
 from api.question import HardwareClass
 from api.server_database import running
 from api.supervisor import Serving
@@ -44,8 +44,10 @@ def worker(worker_class: str | None, data: Path | None) -> None:
     """
     with faults_told():
         settings = settings_with(data=data, worker_class=worker_class)
-        settings = settings.replaced(database=running(settings))
-        asyncio.run(prepare_worker(settings))
+        dsn = running(settings)
+        settings = settings.replaced(database=dsn)
+        asyncio.run(migrate.upgrade(dsn))
+        add_demo(settings)
         os.execve(sys.executable, [sys.executable, "-P", "-m", supervisor.WORKER], supervisor.hand_on(settings))  # noqa: S606
 
 

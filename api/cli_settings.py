@@ -30,9 +30,10 @@ data_option = click.option(
 def settings_with(**changes: Any) -> Settings:  # noqa: ANN401 - checked by the settings themselves
     """The settings of the environment with the command's options over them."""
     try:
-        return load().replaced(**changes)
+        settings = load().replaced(**changes)
     except BadSetting as error:
         raise click.UsageError(str(error)) from None
+    return settings.replaced(data=settings.data.absolute())
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from api import database, migrate
 from api.settings import Settings
 from api.store import tokens
 from api.store.tokens import Scope, Token
-from verifier.valset_registry import Registry
 
 ADMIN: Final = "admin"
 LINK_SECONDS: Final = 900
@@ -22,21 +21,25 @@ async def prepare(settings: Settings) -> str:
     Raises:
         SchemaTooNew: the database belongs to a newer release.
         sqlalchemy.exc.OperationalError, InterfaceError: it does not answer.
-        DataError: the built-in validation set cannot be made here.
         OSError: a file of the server's folder cannot be read or written.
     """
-    await prepare_worker(settings)
     assert settings.database is not None
+    await migrate.upgrade(settings.database)
     engine = database.engine(settings.database, pooled=False)
     async with engine.begin() as connection:
         token = await admin_token(connection, settings.token_file)
         return await tokens.new_link(connection, token.id, LINK_SECONDS)
 
 
-async def prepare_worker(settings: Settings) -> None:
-    """Make what a worker needs: the tables, and the validation set that every machine has. Raises like `prepare`."""
-    assert settings.database is not None
-    await migrate.upgrade(settings.database)
+def add_demo(settings: Settings) -> None:
+    """Register the validation set that every machine has.
+
+    Raises:
+        DataError: it cannot be made here.
+        OSError: the folder of sets cannot be written.
+    """
+    from verifier.valset_registry import Registry  # noqa: PLC0415 - meanwhile the API, which needs none, starts
+
     Registry(folder=settings.valset_folder).add_demo()
 
 

@@ -132,9 +132,8 @@ def _hardware_class(valset: KnownValset | None, known: Sequence[KnownValset], wa
 
 def _track(held: Resources, name: str | None) -> Track:
     """The chosen track; where the child died before it chose, the named one or the first that takes every set."""
-    if name in held.tracks:
-        return held.tracks[name]
-    return next(track for track in held.tracks.values() if track.any_valset)
+    anything = next(track for track in held.tracks.values() if track.any_valset)
+    return held.tracks.get(name or "", anything)
 
 
 def _name(manifest: dict[str, Any] | None) -> str | None:

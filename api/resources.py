@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,12 +21,13 @@ from api.sweep import sweep_forever
 from api.waiting import Hub
 from verifier.tracks import Track
 
+KEEP_ALIVE_SECONDS: Final = 10.0
 MAX_WAITERS, MAX_STREAMS, MAX_PER_CLIENT = 100, 200, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """Everything that routes share."""
+    """Everything that routes share; `keep_alive_seconds` between the comments of a silent event stream."""
 
     settings: Settings
     tracks: Mapping[str, Track]
@@ -38,6 +39,7 @@ class Resources:
     pace: upload.Pace
     waiters: Places
     streams: Places
+    keep_alive_seconds: float
     floods: Floods
     metrics: Metrics
 
@@ -73,6 +75,7 @@ async def opened(settings: Settings, tracks: Mapping[str, Track], metrics: Metri
                 pace=upload.Pace(),
                 waiters=Places(MAX_WAITERS, per_client=MAX_PER_CLIENT),
                 streams=Places(MAX_STREAMS, per_client=MAX_PER_CLIENT),
+                keep_alive_seconds=KEEP_ALIVE_SECONDS,
                 floods=Floods(),
                 metrics=metrics,
             )

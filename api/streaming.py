@@ -24,7 +24,6 @@ from api.store import jobs
 from api.waiting import pause
 
 LOG: Final = logging.getLogger(__name__)
-KEEP_ALIVE_SECONDS: Final = 10.0
 MAX_EVENT_ID: Final = 2**63 - 1
 
 
@@ -35,14 +34,7 @@ def last_event_id(header: str | None) -> int | None:
     return min(int(header), MAX_EVENT_ID)
 
 
-async def stream(
-    held: Resources,
-    access: Access,
-    job_id: str,
-    after: int | None,
-    *,
-    keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
-) -> AsyncIterator[bytes]:
+async def stream(held: Resources, access: Access, job_id: str, after: int | None) -> AsyncIterator[bytes]:
     """The events of one reader, as they go over the wire; the caller holds a place in `held.streams`."""
     sent = b""
     try:
@@ -66,7 +58,7 @@ async def stream(
                 if job.state not in UNFINISHED:
                     yield format_sse_event(event="end", data_str=json.dumps({"state": job.state}))
                     return
-                if not await pause(changed, keep_alive_seconds):
+                if not await pause(changed, held.keep_alive_seconds):
                     if not await access.still_holds(held.engine):
                         return
                     yield KEEPALIVE_COMMENT

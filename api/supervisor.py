@@ -21,7 +21,7 @@ from typing import Final
 from api import child
 from api.data_folder import locked
 from api.embedded_postgres import EmbeddedPostgres
-from api.first_start import prepare
+from api.first_start import add_demo, prepare
 from api.settings import PREFIX, Settings, inherited
 from api.supervised import Supervised
 from verifier.atomic_file import write_atomically
@@ -75,6 +75,8 @@ def serve(settings: Settings, *, workers: int, ready: Callable[[Serving], None],
             everything = _databases(postgres, say) + children
             with _signals_held():
                 try:
+                    children[0].tend(time.monotonic())  # the API takes a second to start
+                    add_demo(settings)
                     if _run(everything, until=lambda: answers(settings.host, settings.port)):
                         write_atomically(settings.address_file, f"{settings.url}\n".encode())
                         ready(Serving(settings=settings, workers=workers, login_code=code))

@@ -114,10 +114,11 @@ async def read(request: Request, *, cap: int, pace: Pace) -> Upload:
         OverSize, UploadTooSlow, UploadAborted, UnsupportedMediaType, BadForm: nothing is left of it.
     """
     boundary = form_boundary(request)
+    fields: dict[str, str] = {}
     if boundary is None:
         body = bytearray()
         await _stream(request, body.extend, cap=cap, pace=pace)
-        data, fields = bytes(body), {}
+        data = bytes(body)
     else:
         parser = FormParser(boundary)
         await _stream(request, parser.feed, cap=cap, pace=pace)

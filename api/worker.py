@@ -23,6 +23,7 @@ from api.bench import Bench
 from api.blobs import Blobs
 from api.patience import DatabaseLost, Patience, PatientConnector
 from api.question import HardwareClass, queue_name
+from api.scratch import own_place
 from api.settings import BadSetting, Settings
 from api.signing import sign_forever
 from api.store import keys, valsets
@@ -176,7 +177,8 @@ def main() -> int:
         logger.exception("the built-in validation set could not be registered")
     status = OK
     try:
-        asyncio.run(Worker(settings=settings).run())
+        with own_place():
+            asyncio.run(Worker(settings=settings).run())
     except* DatabaseLost:
         logger.exception("the database was away for too long")
         status = DATABASE_LOST

@@ -38,7 +38,7 @@ def served(place: str) -> str:
 
 def main() -> None:
     """Read, serve, write, and wait to be ended."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)  # noqa: S603
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     found: dict[str, list[str]] = {}
     for line in listed.stdout.splitlines():
         name, _, value = line.partition("=")

@@ -58,12 +58,16 @@ def restarts(address: str, slow: Path) -> None:
     for service in ("api", "postgres", "worker"):
         say(f"kill {service}; before: {short(job)}")
         compose("restart", "--timeout", "0", "--no-deps", service)
-        before = job["attempt"]
-        job = until(address, job, lambda now, b=before, s=service: now["attempt"] > b or s != "worker")
+        job = until(address, job, taken_again(job) if service == "worker" else lambda _: True)
         say(f"       {service} is back; after: {short(job)}")
         hold(job["state"] in {"running", "queued"}, "the job was still under way")
     job = until(address, job, lambda now: now["state"] not in {"queued", "running"})
     hold(job["state"] == "accepted", f"nothing was lost: {short(job)}, val_bpb {job['val_bpb']}")
+
+
+def taken_again(job: Job) -> Callable[[Job], bool]:
+    """Whether another attempt than that of `job` is under way."""
+    return lambda now: now["attempt"] > job["attempt"] and now["state"] == "running"
 
 
 def submit(address: str, file: Path, *more: str) -> int:

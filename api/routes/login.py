@@ -65,7 +65,7 @@ async def log_out(held: Held, access: Leaver) -> Response:
         async with held.engine.begin() as connection:
             await tokens.close_session(connection, access.session.cookie)
     response = RedirectResponse("/login", 303)
-    response.delete_cookie(COOKIE, **_attributes(held))
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_is_secure(held))
     return response
 
 
@@ -78,12 +78,19 @@ async def _logged_in(request: Request, held: Resources, token: Token | None, pat
     async with held.engine.begin() as connection:
         session = await tokens.open_session(connection, token, seconds=SESSION_SECONDS)
     response = RedirectResponse(path, 303)
-    response.set_cookie(COOKIE, session.cookie, max_age=SESSION_SECONDS, **_attributes(held))
+    response.set_cookie(
+        COOKIE,
+        session.cookie,
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=_is_secure(held),
+    )
     return response
 
 
-def _attributes(held: Resources) -> dict[str, object]:
-    return {"httponly": True, "samesite": "strict", "secure": held.settings.url.startswith("https:")}
+def _is_secure(held: Resources) -> bool:
+    return held.settings.url.startswith("https:")
 
 
 def _nobody(held: Resources) -> Viewer:

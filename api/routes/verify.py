@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
-from fastapi.sse import EventSourceResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from api import errors, intake, pages, streaming
 from api.accept import prefers_html
 from api.access import Reader, Submitter, Uploader, viewer
 from api.logs import note_job
-from api.openapi import REDIRECT, UPLOAD, also_page, read_refusals, refusals
+from api.openapi import REDIRECT, UPLOAD, also_page, of_type, read_refusals, refusals
 from api.parameters import JobId, TrackName, ValsetName, Wait
 from api.resources import Held, Resources
 from api.schemas import JobJson, job_json
@@ -22,6 +21,8 @@ from api.store.jobs import JobView
 from api.waiting import wait_for_end
 
 router = APIRouter(tags=["verify"])
+
+EVENT_STREAM: Final = "text/event-stream"
 
 
 @router.post(
@@ -74,9 +75,9 @@ async def stream_place(held: Held, access: Reader) -> AsyncIterator[None]:
 
 @router.get(
     "/verify/{job_id}/events",
-    response_class=EventSourceResponse,
+    response_class=Response,
     dependencies=[Depends(stream_place)],
-    responses=read_refusals(404),
+    responses=read_refusals(404) | of_type("The events.", EVENT_STREAM),
 )
 async def events(
     held: Held, access: Reader, job_id: JobId, last_event_id: Annotated[str | None, Header()] = None
@@ -84,7 +85,9 @@ async def events(
     """The job as server-sent events `state`, `job` and `end`, going on after Last-Event-ID."""
     await found_job(held, job_id)
     after = streaming.last_event_id(last_event_id)
-    return EventSourceResponse(streaming.stream(held, access, job_id, after), headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(
+        streaming.stream(held, access, job_id, after), media_type=EVENT_STREAM, headers={"X-Accel-Buffering": "no"}
+    )
 
 
 @router.delete("/verify/{job_id}", response_model=JobJson, responses=refusals(401, 403, 404))

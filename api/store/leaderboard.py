@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.question import HardwareClass
@@ -84,7 +85,7 @@ async def leaderboard(
     accepted = _accepted(track_name, valset_name)
     if best_per_name:
         key = (accepted.selected_columns.first_owner, accepted.selected_columns.artifact_name)
-        accepted = accepted.distinct(*key).order_by(*key, jobs.c.val_bpb, jobs.c.finished_at, jobs.c.id)
+        accepted = accepted.ext(distinct_on(*key)).order_by(*key, jobs.c.val_bpb, jobs.c.finished_at, jobs.c.id)
     best = accepted.subquery()
     order = (best.c.val_bpb, best.c.finished_at, best.c.job_id)
     shown = [column for column in best.c if column.name != "first_owner"]

@@ -6,11 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
 from api.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -55,8 +60,33 @@ def _port(log: Path, process: subprocess.Popen[bytes]) -> int:
     raise AssertionError(f"the API did not start: {log.read_text()}")
 
 
+@contextmanager
+def in_thread(settings: Settings) -> Iterator[tuple[int, FastAPI]]:
+    """The API under uvicorn in a thread of this process, so that a test can set its clocks; its port."""
+    app = create_app(settings)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            assert time.monotonic() < deadline
+            time.sleep(POLL_SECONDS)
+        yield server.servers[0].sockets[0].getsockname()[1], app
+    finally:
+        app.state.resources.hub.close()
+        server.should_exit = True
+        thread.join()
+
+
 def send(port: int, data: bytes) -> socket.socket:
     """A connection over which `data` has gone."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=STOP_SECONDS)
     connection.sendall(data)
     return connection
+
+
+def answer_of(connection: socket.socket) -> bytes:
+    """Everything that comes until the other side closes."""
+    with connection:
+        return b"".join(iter(lambda: connection.recv(65_536), b""))

@@ -132,3 +132,16 @@ def execute(dsn: str, statement: Executable) -> None:
             await connection.execute(statement)
 
     asyncio.run(story())
+
+
+def login_link(dsn: str, text: str) -> str:
+    """The code of a one-time link for the holder of a token."""
+
+    async def story() -> str:
+        engine = database.engine(dsn, pooled=False)
+        async with engine.begin() as connection:
+            token = await tokens.find(connection, text)
+            assert token is not None
+            return await tokens.new_link(connection, token.id, 60)
+
+    return asyncio.run(story())

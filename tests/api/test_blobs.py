@@ -16,7 +16,7 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of an empty bucket; obstore reads its endpoint and keys from the environment, as an operator sets them."""
+    """An empty bucket; obstore reads endpoint and keys from the environment, as an operator sets them."""
     import httpx2
 
     server = ThreadedMotoServer(port=0, verbose=False)

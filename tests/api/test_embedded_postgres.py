@@ -258,7 +258,7 @@ def test_root_runs_it_as_nobody_where_namespaces_are_refused(reachable: Path) ->
 def test_a_folder_that_nobody_cannot_reach_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     missing = Binaries(folder=tmp_path / "none", major=15)  # a program that namespaces cannot run either
-    with pytest.raises(PostgresFailed, match="expected user namespaces, or a data folder .* closed to others"):
+    with pytest.raises(PostgresFailed, match=r"expected user namespaces, or a data folder .* closed to others"):
         choose_identity(missing, PostgresFolder(data=tmp_path))
 
 

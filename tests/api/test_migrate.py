@@ -9,11 +9,12 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from procrastinate.schema import SchemaManager
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import database, migrate
+from api import database, migrate, migrations
 from api.migrate import MARK, QUEUE_TABLE, SchemaTooNew, Versions
 from api.store.tables import metadata
 
@@ -59,6 +60,14 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_knows(engine: Asyn
     assert asyncio.run(story()) == []
 
 
+def test_the_newest_step_is_the_one_that_the_code_names() -> None:
+    folder = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert folder.get_heads() == [migrate.HEAD]
+    assert [step.revision for step in folder.walk_revisions()] == sorted(
+        (step.revision for step in folder.walk_revisions()), reverse=True
+    ), "steps are compared as text"
+
+
 def test_processes_that_migrate_at_the_same_moment_all_succeed(empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn) as gate:
         gate.execute("SELECT pg_advisory_lock(%s)", [migrate.LOCK])  # until all of them stand before it
@@ -75,8 +84,13 @@ def test_processes_that_migrate_at_the_same_moment_all_succeed(empty_dsn: str) -
 def test_a_current_database_is_not_locked_or_changed(dsn: str) -> None:
     with psycopg.connect(dsn) as holder:
         holder.execute("SELECT pg_advisory_lock(%s)", [migrate.LOCK])
-        asyncio.run(migrate.upgrade(dsn))
+        asyncio.run(asyncio.wait_for(migrate.upgrade(dsn), 30))
     assert versions(dsn) == migrate.known()
+
+
+def test_a_migrated_database_has_had_every_step(empty_dsn: str) -> None:
+    asyncio.run(migrate.upgrade(empty_dsn))
+    assert versions(empty_dsn) == migrate.known()
 
 
 def test_an_empty_database_has_had_no_step(empty_dsn: str) -> None:

@@ -1,0 +1,171 @@
+"""`seedgolf serve` as a user runs it: real processes, real signals; what dies comes back, and nothing is left behind."""
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from api.postgres_folder import PostgresFolder, processes_in
+
+SERVE = [sys.executable, "-c", "from api import supervisor; supervisor.API=\"stub_api\"; from api.cli import serve; serve()"]
+SECONDS = 60
+
+
+class Server:
+    """A running `seedgolf serve` and what it prints."""
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data = data
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("SEEDGOLF_")}
+        self.process = subprocess.Popen(
+            [*SERVE, "--data", str(data), "--port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": "/tmp/plant/stub"},
+        )
+
+    def greeting(self) -> str:
+        return self.lines(self.process.stdout, "or            curl")
+
+    def lines(self, stream: IO[bytes] | None, last: str) -> str:
+        """Everything up to the line that contains `last`."""
+        assert stream
+        said = ""
+        while last not in said:
+            assert select.select([stream], [], [], SECONDS)[0], said
+            line = stream.readline().decode()
+            assert line, f"ended after {said}"
+            said += line
+        return said
+
+    def told(self, last: str) -> str:
+        return self.lines(self.process.stderr, last)
+
+    @property
+    def address(self) -> str:
+        return (self.data / "address").read_text().strip()
+
+    def children(self, wanted: str) -> list[int]:
+        """The supervisor's children whose command line contains `wanted`."""
+        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in pids if wanted.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def stop(self, signum: signal.Signals) -> tuple[int, str]:
+        self.process.send_signal(signum)
+        _, errors = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode, errors.decode()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for the module: the first start makes it, the later ones find it."""
+    return tmp_path_factory.mktemp("serve") / "data"
+
+
+@pytest.fixture
+def serve(data: Path) -> Iterator[Callable[..., Server]]:
+    started: list[Server] = []
+
+    def start(*arguments: str) -> Server:
+        started.append(Server(data, *arguments))
+        return started[-1]
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.stop(signal.SIGTERM)
+        for stream in (server.process.stdout, server.process.stderr):
+            if stream:
+                stream.close()
+
+
+def wait_for_end(pids: list[int]) -> None:
+    for pid in pids:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            assert select.select([handle], [], [], SECONDS)[0], f"process {pid} did not end"
+        finally:
+            os.close(handle)
+
+
+def test_it_answers_says_how_to_use_it_and_a_stop_leaves_nothing(serve: Callable[..., Server], data: Path) -> None:
+    server = serve()
+    said = server.greeting()
+    assert server.address == re.findall(r"http://127\.0\.0\.1:\d+", said)[0]
+    assert f"Bearer $(cat {data}/admin-token)" in said
+    assert f"{server.address}/login?link=" in said
+    assert (data / "admin-token").stat().st_mode & 0o777 == 0o600
+    token = (data / "admin-token").read_text().strip()
+    assert token not in said
+    asked = urllib.request.Request(f"{server.address}/leaderboard", headers={"Authorization": f"Bearer {token}"})  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
+        json.load(answer)
+    pids = server.children("")
+    assert len(pids) == 3
+    returncode, errors = server.stop(signal.SIGINT)
+    assert returncode == 0, errors
+    assert errors.endswith("seedgolf serve: stopped\n")
+    wait_for_end(pids)
+    assert processes_in(data) == []
+    assert not (data / "address").exists()
+    socket_folder = PostgresFolder(data=data).socket_folder()
+    assert socket_folder
+    assert not socket_folder.exists()
+
+
+def test_whatever_is_killed_starts_again(serve: Callable[..., Server], data: Path) -> None:
+    server = serve("--workers", "2")
+    server.greeting()
+    before = server.children("")
+    assert len(before) == 4
+    for name in ("stub_api", "api.worker", "postgres"):
+        os.kill(server.children(name)[0], signal.SIGKILL)
+    told = "".join(server.told("was ended by SIGKILL") for _ in range(3))
+    assert {"the API", "worker 1", "PostgreSQL"} <= set(re.findall(r"serve: (.*) was ended by SIGKILL", told))
+    returncode, errors = server.stop(signal.SIGTERM)
+    assert returncode == 0, errors
+    assert processes_in(data) == []
+
+
+def test_kill_9_of_the_supervisor_takes_every_child_down_and_the_next_start_works(serve: Callable[..., Server]) -> None:
+    server = serve()
+    server.greeting()
+    pids = server.children("")
+    server.stop(signal.SIGKILL)
+    wait_for_end(pids)
+    assert server.address, "left behind"
+    again = serve()
+    again.greeting()
+    assert again.stop(signal.SIGTERM)[0] == 0
+
+
+def test_a_second_server_on_the_folder_is_refused_while_the_first_goes_on(serve: Callable[..., Server]) -> None:
+    first = serve("--workers", "0")
+    first.greeting()
+    second = serve()
+    _, errors = second.process.communicate(timeout=SECONDS)
+    assert second.process.returncode == 1
+    assert f"got one of process {first.process.pid}" in errors.decode()
+    assert first.process.poll() is None
+
+
+def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([*SERVE, "--data", str(tmp_path), "--port", port], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert f"Error: 127.0.0.1 port {port}: expected a free address".encode() in done.stderr
+    assert not (tmp_path / "postgres").exists()
