@@ -9,7 +9,6 @@
       ReportNotReady               404 report-not-ready
       NotSigned                    404 not-signed
       MethodNotAllowed             405 method-not-allowed
-      NotAcceptable                406 not-acceptable
       UploadTooSlow                408 upload-too-slow
       UploadAborted                400 upload-aborted
       BadForm                      400 bad-form
@@ -108,12 +107,6 @@ class MethodNotAllowed(ApiError):
     """The path is known, the method is not."""
 
     status, code, title = 405, "method-not-allowed", "The method is not allowed here"
-
-
-class NotAcceptable(ApiError):
-    """The request excludes both JSON and HTML."""
-
-    status, code, title = 406, "not-acceptable", "No such form of this answer"
 
 
 class UploadTooSlow(ApiError):
@@ -226,7 +219,6 @@ ERRORS: Final[tuple[type[ApiError], ...]] = (
     ReportNotReady,
     NotSigned,
     MethodNotAllowed,
-    NotAcceptable,
     UploadTooSlow,
     UploadAborted,
     BadForm,

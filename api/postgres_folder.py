@@ -102,12 +102,14 @@ class PostgresFolder:
         Raises:
             ServerBusy: they do not end.
         """
-        for signum, seconds in ((signal.SIGINT, POLITE_SECONDS), (signal.SIGQUIT, FIRM_SECONDS)):
-            pids = processes_in(self.cluster)
-            main = self.postmaster()
-            for pid in [main] if main in pids else pids:
+        main = self.postmaster()
+        if main in processes_in(self.cluster):
+            _signal(main, signal.SIGINT)
+            _wait_until_empty(self.cluster, POLITE_SECONDS)
+        for signum in (signal.SIGQUIT, signal.SIGKILL):  # without its main process the others finish nothing
+            for pid in processes_in(self.cluster):
                 _signal(pid, signum)
-            if _wait_until_empty(self.cluster, seconds):
+            if _wait_until_empty(self.cluster, FIRM_SECONDS):
                 (self.cluster / "postmaster.pid").unlink(missing_ok=True)
                 return
         raise ServerBusy(f"{self.cluster}: expected no running PostgreSQL, got processes {processes_in(self.cluster)}")

@@ -20,7 +20,7 @@ from api.store import journal
 from api.store.tables import reports
 from verifier import attestation
 from verifier.keys import PrivateKey
-from verifier.report import parse
+from verifier.report import BadReport, parse
 
 logger: Final = logging.getLogger(__name__)
 
@@ -56,9 +56,16 @@ async def sign_waiting(connection: AsyncConnection, key: PrivateKey) -> int:
     """
     waiting = select(reports.c.job_id, reports.c.raw).where(reports.c.envelope.is_(None)).order_by(reports.c.created_at)
     rows = (await connection.execute(waiting.limit(BATCH).with_for_update(skip_locked=True))).all()
+    done = 0
     for row in rows:
-        envelope = attestation.sign(parse(row.raw), key)
+        try:
+            report = parse(row.raw)
+        except BadReport:
+            logger.exception("job %s: its report cannot be signed", row.job_id)
+            continue
+        envelope = attestation.sign(report, key)
+        done += 1
         signed = update(reports).where(reports.c.job_id == row.job_id)
         await connection.execute(signed.values(envelope=envelope, keyid=key.public.keyid))
         await journal.tell(connection, row.job_id)
-    return len(rows)
+    return done

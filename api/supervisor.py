@@ -1,8 +1,8 @@
 """`seedgolf serve`: the parent of PostgreSQL, the API and the workers; restarts what ends, stops all of it at its end.
 
-Strategy: one thread that sleeps in `sigtimedwait`, so a child's end or a stop signal wakes it at once and no handler
-interrupts anything. Children die with this process whatever kills it (`api/child.py`). At a stop the API and the
-workers get SIGTERM together, finish what they answer or hand their job back, and PostgreSQL is stopped last.
+Strategy: one thread that waits for signals (`api/stop_signals.py`), so a child's end or a stop wakes it at once.
+Children die with this process whatever kills it (`api/child.py`). At a stop the API and the workers get SIGTERM
+together, finish what they answer or hand their job back, and PostgreSQL is stopped last.
 """
 
 import asyncio
@@ -23,14 +23,15 @@ from api.data_folder import locked
 from api.embedded_postgres import EmbeddedPostgres
 from api.first_start import add_demo, prepare
 from api.settings import PREFIX, Settings, inherited
+from api.stop_signals import STOP, StopSignals
 from api.supervised import Supervised
 from verifier.atomic_file import write_atomically
 
-STOP: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-WATCHED: Final = STOP | {signal.SIGCHLD}
 PORT_SECONDS: Final = 1.0
 """A killed server's API holds its port for a moment longer than the supervisor holds the folder."""
 READY_SECONDS: Final = 60.0
+START_FAILURES: Final = 4
+"""An API that ends so often before its first answer will not answer."""
 STOP_SECONDS: Final = 20.0
 TICK_SECONDS: Final = 1.0
 READY_TICK_SECONDS: Final = 0.05
@@ -73,17 +74,18 @@ def serve(settings: Settings, *, workers: int, ready: Callable[[Serving], None],
             code = asyncio.run(prepare(settings))
             children = _children(settings, workers, say)
             everything = _databases(postgres, say) + children
-            with _signals_held():
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a killed child leaves becomes ours
+            with StopSignals() as signals:
                 try:
                     children[0].tend(time.monotonic())  # the API takes a second to start
                     add_demo(settings)
-                    if _run(everything, until=lambda: answers(settings.host, settings.port)):
+                    if _run(everything, signals, until=lambda: _is_up(children[0], settings)):
                         write_atomically(settings.address_file, f"{settings.url}\n".encode())
                         ready(Serving(settings=settings, workers=workers, login_code=code))
-                        _run(everything)
+                        _run(everything, signals)
                 finally:
                     settings.address_file.unlink(missing_ok=True)
-                    _stop(children)
+                    _stop(children, signals)
 
 
 def free_port(host: str, port: int, *, seconds: float = PORT_SECONDS) -> int:
@@ -148,7 +150,13 @@ def _children(settings: Settings, workers: int, say: Callable[[str], None]) -> l
     ]
 
 
-def _run(children: Sequence[Supervised], until: Callable[[], bool] | None = None) -> bool:
+def _is_up(api: Supervised, settings: Settings) -> bool:
+    if api.failures >= START_FAILURES:
+        raise ServeFailed(f"the API: expected it to start, got {api.failures} ends; it says above why")
+    return answers(settings.host, settings.port)
+
+
+def _run(children: Sequence[Supervised], signals: StopSignals, until: Callable[[], bool] | None = None) -> bool:
     """Keep the children running until a stop signal (False), or until something is so (True).
 
     Raises:
@@ -165,37 +173,24 @@ def _run(children: Sequence[Supervised], until: Callable[[], bool] | None = None
         if until and now > last:
             raise ServeFailed(f"the API: expected an answer within {READY_SECONDS:.0f} s, got none; see what it says")
         due = min((each.due_at for each in children if each.process is None), default=now + TICK_SECONDS)
-        pause = min(max(0.0, due - now), READY_TICK_SECONDS if until else TICK_SECONDS)
-        caught = signal.sigtimedwait(WATCHED, pause)
-        if caught and caught.si_signo in STOP:
+        pause = min(due - now, READY_TICK_SECONDS if until else TICK_SECONDS)
+        if signals.wait(pause):
             return False
 
 
-def _stop(children: Sequence[Supervised]) -> None:
+def _stop(children: Sequence[Supervised], signals: StopSignals) -> None:
     """Ask the children to end; end those that do not within `STOP_SECONDS`, or before a second stop signal."""
     running = [each.process for each in children if each.process]
     for process in running:
         process.terminate()
     deadline = time.monotonic() + STOP_SECONDS
-    while any(process.poll() is None for process in running):
-        caught = signal.sigtimedwait(WATCHED, max(0.0, deadline - time.monotonic()))
-        if caught is None or caught.si_signo in STOP:
+    while any(process.poll() is None for process in running) and time.monotonic() < deadline:
+        if signals.wait(deadline - time.monotonic()):
             break
     for process in running:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Leave stop signals to `sigtimedwait`, and be the parent of what a killed child leaves behind."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _reap_strays(own: Set[int]) -> None:

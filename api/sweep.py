@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from sqlalchemy import and_, delete, exists, func, or_, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api import queue
@@ -42,7 +42,7 @@ async def sweep_forever(
             try:
                 async with engine.begin() as connection:
                     await sweep(connection, lost_seconds=lost_seconds)
-            except (DBAPIError, OSError):
+            except (SQLAlchemyError, OSError):
                 logger.warning("the sweep did not reach the database", exc_info=True)
                 trusted_from = time.monotonic() + lost_seconds
         await asyncio.sleep(every_seconds)

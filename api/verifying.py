@@ -23,6 +23,7 @@ from api.patience import DatabaseLost
 from api.store import transitions
 from api.store.transitions import MAX_FAILURES, Because, Claim
 from verifier import attestation, sandbox
+from verifier.case import Watch
 from verifier.data_errors import DataError
 from verifier.errors import JudgeCancelled, SelfCheckFailed, VerifierError
 from verifier.report import Report
@@ -92,25 +93,11 @@ class Attempt:
                 await self._verdict(held, report)
 
     async def _judge(self, held: Claim) -> Report:
-        bench = self._bench
-        data = await bench.blobs.get(held.artifact_sha256)
-        folder = await asyncio.to_thread(self._valset_folder, held)
-        beat = Beat(held.fence, write=bench.write, every_seconds=bench.heartbeat_seconds)
-        judged = partial(
-            sandbox.judge,
-            data,
-            track=held.track,
-            valset_folder=folder,
-            settings=bench.run_settings.model_copy(update={"dtype": held.dtype}),
-            environ=bench.environ,
-            watch=beat,
-            cancelled=self._stopped.is_set,
-            program=bench.program,
-        )
+        beat = Beat(held.fence, write=self._bench.write, every_seconds=self._bench.heartbeat_seconds)
         beating = asyncio.create_task(beat.run())
         beating.add_done_callback(lambda _: self._stopped.set())  # the fence or the database is lost
         try:
-            report = await asyncio.get_running_loop().run_in_executor(bench.thread, judged)
+            report = await self._judged(held, beat)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
@@ -118,6 +105,21 @@ class Attempt:
         if report.artifact.sha256 != held.artifact_sha256:
             raise SelfCheckFailed("the report is about another file than the job")
         return report
+
+    async def _judged(self, held: Claim, watch: Watch) -> Report | None:
+        bench = self._bench
+        judged = partial(
+            sandbox.judge,
+            await bench.blobs.get(held.artifact_sha256),
+            track=held.track,
+            valset_folder=await asyncio.to_thread(self._valset_folder, held),
+            settings=bench.run_settings.model_copy(update={"dtype": held.dtype}),
+            environ=bench.environ,
+            watch=watch,
+            cancelled=self._stopped.is_set,
+            program=bench.program,
+        )
+        return await asyncio.get_running_loop().run_in_executor(bench.thread, judged)
 
     def _valset_folder(self, held: Claim) -> Path | None:
         if not held.valset_sha256:

@@ -7,10 +7,13 @@ run included; a database that stays away ends the process with exit code 1, for 
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final, Literal
 
 from procrastinate import JobContext
@@ -33,6 +36,7 @@ from verifier.data_errors import DataError
 from verifier.report_assembly import verifier_version
 from verifier.sandbox import JUDGE, Program
 from verifier.settings import Settings as RunSettings
+from verifier.signing_errors import BadKey
 from verifier.valset import Registration
 from verifier.valset_registry import Registry
 
@@ -70,11 +74,18 @@ class Worker:
     program: Program = JUDGE
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT.
+        """Work until SIGTERM or SIGINT; the first of them, whenever it comes, ends the work in order.
 
         Raises:
             DatabaseLost: the database was away for too long.
         """
+        working = asyncio.create_task(self._work())
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, _cancel_once, working)
+        with suppress(asyncio.CancelledError):
+            await working
+
+    async def _work(self) -> None:
         assert self.settings.database is not None, "whoever starts a worker names its database"
         dsn, timing = self.settings.database, self.timing
         patience = Patience(PATIENCE_IN_LIMITS * timing.lost)
@@ -129,6 +140,7 @@ class Worker:
                 stalled_worker_timeout=self.timing.lost,
                 shutdown_graceful_timeout=0,
                 delete_jobs="always",
+                install_signal_handlers=False,
             )
 
     async def _be_present(self, bench: Bench) -> None:
@@ -141,9 +153,13 @@ class Worker:
                 await bench.write(partial(valsets.publish, hardware_class=hardware_class, registrations=here))
                 published = here
             await bench.write(_ask_nothing)
-            self.settings.data.mkdir(parents=True, exist_ok=True)
-            (self.settings.data / ALIVE_FILE).touch()
+            _touch(self.settings.data / ALIVE_FILE)
             await asyncio.sleep(self.timing.heartbeat)
+
+
+def _cancel_once(task: asyncio.Task[None]) -> None:
+    if not task.cancelling():
+        task.cancel()
 
 
 def _registered(registry: Registry) -> list[Registration] | None:
@@ -153,6 +169,14 @@ def _registered(registry: Registry) -> list[Registration] | None:
     except (DataError, OSError):
         logger.exception("the folder of validation sets cannot be read")
         return None
+
+
+def _touch(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    except OSError:  # a full disk ends no run
+        logger.warning("the sign of life cannot be written", exc_info=True)
 
 
 async def _ask_nothing(connection: AsyncConnection) -> None:
@@ -182,6 +206,9 @@ def main() -> int:
     except* DatabaseLost:
         logger.exception("the database was away for too long")
         status = DATABASE_LOST
+    except* BadKey as group:
+        logger.error("%s", group.exceptions[0])  # noqa: TRY400 - the message says it all
+        status = BAD_SETTING
     return status
 
 

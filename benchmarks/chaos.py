@@ -49,27 +49,34 @@ class Tally:
 
     @property
     def passed(self) -> bool:
+        """Whether nothing was lost."""
         complete = len(self.reports) == len(self.acknowledged)
         return complete and not self.changed and not self.failed and len(self.scores) == 1 and self.left == 0
 
 
-def insist(server: Server, method: str, path: str, **options: object) -> httpx2.Response:
-    """A request, again and again while the server is being killed."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with server.client as client:
-                answer = client.request(method, path, **options)  # type: ignore[arg-type]
-            if answer.status_code < 500:
-                return answer
-        except (httpx2.HTTPError, OSError):
-            pass
-        time.sleep(0.2)
-    raise SystemExit(f"{method} {path}: no answer")
+class Caller:
+    """Asks, again and again while the server is being killed."""
+
+    def __init__(self, server: Server) -> None:
+        self._client = server.client
+
+    def ask(self, method: str, path: str, content: bytes | None = None) -> httpx2.Response:
+        """The answer, the first that is none of a server in trouble."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                answer = self._client.request(method, path, content=content)
+                if answer.status_code < 500:
+                    return answer
+            except httpx2.HTTPError:
+                pass
+            time.sleep(0.2)
+        raise SystemExit(f"{method} {path}: no answer")
 
 
-def submit(server: Server, tally: Tally, name: str, valset: str) -> str:
-    answer = insist(server, "POST", f"/verify?valset={valset}", content=tiny_entry(name))
+def submit(caller: Caller, tally: Tally, name: str, valset: str) -> str:
+    """Submit one artifact, and note that it was acknowledged."""
+    answer = caller.ask("POST", f"/verify?valset={valset}", content=tiny_entry(name))
     if answer.status_code not in {200, 202}:
         raise SystemExit(f"{name}: {answer.status_code} {answer.text}")
     job = str(answer.json()["id"])
@@ -78,6 +85,7 @@ def submit(server: Server, tally: Tally, name: str, valset: str) -> str:
 
 
 def kill_now_and_then(server: Server, tally: Tally, chance: random.Random, gap: float, done: threading.Event) -> None:
+    """SIGKILL one process of the server, now and then, until done."""
     while not done.wait(chance.uniform(0.3, 1.7) * gap):
         kind = chance.choices(list(TARGETS), list(TARGETS.values()))[0]
         if pids := server.children()[kind]:
@@ -85,25 +93,26 @@ def kill_now_and_then(server: Server, tally: Tally, chance: random.Random, gap: 
             tally.kills[kind] += 1
 
 
-def look(server: Server, tally: Tally, valset: str) -> int:
+def look(caller: Caller, tally: Tally, valset: str) -> int:
     """Look at every job without a known verdict; returns how many are still without."""
     open_jobs = [job for job in tally.acknowledged if job not in tally.reports]
     for job in open_jobs:
-        found = insist(server, "GET", f"/verify/{job}").json()
+        found = caller.ask("GET", f"/verify/{job}").json()
         if found["state"] in {"accepted", "rejected"}:
-            note_verdict(server, tally, found)
+            note_verdict(caller, tally, found)
         elif found["state"] == "failed" and found["code"] == "worker-lost":
             tally.resubmitted.append(job)
-            submit(server, tally, tally.acknowledged[job], valset)
+            submit(caller, tally, tally.acknowledged[job], valset)
         elif found["state"] == "failed":
             tally.failed.append(f"{job[:12]}: {found['code']} {found['message']}")
             tally.reports[job] = ""
     return sum(job not in tally.reports for job in tally.acknowledged)
 
 
-def note_verdict(server: Server, tally: Tally, found: dict[str, object]) -> None:
+def note_verdict(caller: Caller, tally: Tally, found: dict[str, object]) -> None:
+    """Note a verdict and the report that is served with it."""
     job = str(found["id"])
-    raw = insist(server, "GET", f"/reports/{job}.json").content
+    raw = caller.ask("GET", f"/reports/{job}.json").content
     digest = hashlib.sha256(raw).hexdigest()
     if tally.reports.setdefault(job, digest) != digest:
         tally.changed.add(job)
@@ -111,35 +120,36 @@ def note_verdict(server: Server, tally: Tally, found: dict[str, object]) -> None
     tally.scores.add(float(str(found["val_bpb"])))
 
 
-def look_again(server: Server, tally: Tally) -> None:
+def look_again(caller: Caller, tally: Tally) -> None:
     """Every report, once more: is it the one that was seen first?"""
     for job, digest in tally.reports.items():
-        raw = insist(server, "GET", f"/reports/{job}.json").content
+        raw = caller.ask("GET", f"/reports/{job}.json").content
         if hashlib.sha256(raw).hexdigest() != digest:
             tally.changed.add(job)
 
 
 def run(folder: Path, *, submissions: int, workers: int, seed: int, gap: float) -> Tally:
+    """The whole experiment."""
     tally, chance, done = Tally(), random.Random(seed), threading.Event()
     valset = tiny_set(folder)
     started = time.monotonic()
     with serving(folder, workers=workers) as server:
-        insist(server, "GET", "/readyz")
+        caller = Caller(server)
         killer = threading.Thread(target=kill_now_and_then, args=(server, tally, chance, gap, done))
         killer.start()
         try:
             for number in range(submissions):
-                submit(server, tally, f"entry {number}", valset)
+                submit(caller, tally, f"entry {number}", valset)
                 if number % 20 == 19:
-                    look(server, tally, valset)
-            while left := look(server, tally, valset):
+                    look(caller, tally, valset)
+            while left := look(caller, tally, valset):
                 say(tally, left)
                 if left < submissions // 4:
-                    done.set()  # the last quarter drains in peace: the kernel of the question is answered by then
+                    done.set()  # the last quarter drains in peace: most of the killing is done by then
                 time.sleep(2)
             done.set()
             killer.join()
-            look_again(server, tally)
+            look_again(caller, tally)
         finally:
             done.set()
             killer.join()
@@ -149,6 +159,7 @@ def run(folder: Path, *, submissions: int, workers: int, seed: int, gap: float) 
 
 
 def say(tally: Tally, left: int) -> None:
+    """One line of progress."""
     kills = ", ".join(f"{number} {kind}" for kind, number in tally.kills.items())
     print(
         f"{left} without a verdict, {len(tally.resubmitted)} resubmitted; killed {kills}", file=sys.stderr, flush=True
@@ -156,6 +167,7 @@ def say(tally: Tally, left: int) -> None:
 
 
 def table(tally: Tally, *, workers: int, seed: int) -> str:
+    """The result in Markdown."""
     attempts = ", ".join(f"{count} at attempt {attempt}" for attempt, count in sorted(tally.attempts.items()))
     rows = {
         "submissions acknowledged": len(tally.acknowledged),
@@ -179,11 +191,12 @@ def table(tally: Tally, *, workers: int, seed: int) -> str:
 
 
 def main() -> None:
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--submissions", type=int, default=200)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--gap", type=float, default=5.0, help="mean seconds between two kills")
+    parser.add_argument("--gap", type=float, default=10.0, help="mean seconds between two kills")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="seedgolf-chaos-", ignore_cleanup_errors=True) as name:

@@ -23,6 +23,7 @@ GOAL_SECONDS = 2.0
 
 
 def service_seconds(server: Server, data: bytes, valset: str) -> float:
+    """From the upload to the verdict."""
     with server.client as client:
         started = time.perf_counter()
         answer = client.post(f"/verify?valset={valset}&wait=60", content=data)
@@ -33,6 +34,7 @@ def service_seconds(server: Server, data: bytes, valset: str) -> float:
 
 
 def command_seconds(file: Path, valset: str, folder: Path) -> float:
+    """From the command to its exit."""
     options = ["--valset", valset, "--valset-dir", str(folder / "valsets")]
     program = [sys.executable, "-m", "seedgolf", "verify", str(file), *options]
     started = time.perf_counter()
@@ -55,6 +57,7 @@ def measure(folder: Path, rounds: int) -> list[tuple[float, float]]:
 
 
 def table(pairs: list[tuple[float, float]]) -> str:
+    """The result in Markdown."""
     service, command = (statistics.median(column) for column in zip(*pairs, strict=True))
     differences = [ours - alone for ours, alone in pairs]
     rows = {
@@ -70,6 +73,7 @@ def table(pairs: list[tuple[float, float]]) -> str:
 
 
 def main() -> None:
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--output", type=Path)

@@ -29,6 +29,7 @@ class Server:
 
     @property
     def client(self) -> httpx2.Client:
+        """A client with the administrator's token; made anew each time."""
         token = (self.folder / "admin-token").read_text().strip()
         address = (self.folder / "address").read_text().strip()
         return httpx2.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=90)

@@ -1,6 +1,6 @@
 """The health check of a container: `healthcheck.py api` or `healthcheck.py worker`; exit code 0 is healthy.
 
-The API is asked whether database and storage answer it. A worker touches a file at every sign of life that reached the
+The API is asked whether its database answers. A worker touches a file at every sign of life that reached the
 database; it is ill when that is older than the 30 s after which its job would run elsewhere.
 """
 

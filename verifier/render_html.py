@@ -100,7 +100,7 @@ def _check(result: CheckResult) -> str:
     cells = (
         f'<th scope="row">{result.name.value}<small>{escape(WHAT[result.name])}</small></th>',
         f'<td class="{status}">{status}</td>',
-        f"<td>{_evidence(result.evidence.value)}</td>",
+        f'<td class="{status}">{_evidence(result.evidence.value)}</td>',
         _cell("expected", escape(expected)),
         _cell("why" if skipped else "got", f"{escape(got)}{note}"),
         f'<td class="number" data-label="seconds">{result.seconds:.2f}</td>',

@@ -14,6 +14,7 @@ from api.openapi import of_type, read_refusals, refusals
 from api.resources import Held
 from api.schemas import Answer
 from api.store.statistics import statistics
+from verifier import render_html
 
 router = APIRouter(tags=["operations"])
 
@@ -67,3 +68,9 @@ async def openapi(request: Request, _: Reader) -> Response:
 async def docs(held: Held, access: Reader) -> Response:
     """The OpenAPI document as a page to try it out."""
     return pages.docs(viewer(access, held))
+
+
+@router.get("/static/report.css", response_class=Response, include_in_schema=False)
+async def report_style() -> Response:
+    """The report's style sheet, which belongs to the verifier; open to everybody as the other static files are."""
+    return Response(render_html.style(), media_type="text/css", headers={"Cache-Control": "public, no-cache"})

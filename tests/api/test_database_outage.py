@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from api import database, migrate
+from api import database, migrate, queue
 from api.embedded_postgres import EmbeddedPostgres
 from api.states import State
 from tests.api import desk as desks
@@ -74,5 +76,17 @@ def test_a_worker_whose_database_stays_away_ends_with_its_judge(mortal: Mortal) 
         desk.start_worker(ACCEPTS, lost=0.5)
         view = await desk.until(job, lambda view: view.verdict is not None)
         assert (view.state, len(view.lost_workers)) == (State.ACCEPTED, 1)
+
+    asyncio.run(story())
+
+
+def test_a_database_that_goes_away_under_the_queue_is_an_absent_database(mortal: Mortal) -> None:
+    async def story() -> None:
+        async with mortal.desk.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            mortal.kill()
+            with pytest.raises(OperationalError):
+                await queue.defer(connection, job_id="job", queue="queue")
+            await connection.invalidate()
 
     asyncio.run(story())

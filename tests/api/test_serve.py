@@ -1,4 +1,4 @@
-"""`seedgolf serve` as a user runs it: real processes, real signals; what dies comes back, and nothing is left behind."""
+"""`seedgolf serve` as a user runs it: real processes and signals; what dies comes back, and nothing is left behind."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+import psycopg
 import pytest
 
 from api.postgres_folder import PostgresFolder, processes_in
@@ -31,7 +32,8 @@ class Server:
             [*SERVE, "--data", str(data), "--port", "0", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environ | {"PYTHONUNBUFFERED": "1"},
+            env=environ,
+            bufsize=0,  # select sees what is not read yet
         )
 
     def greeting(self) -> str:
@@ -110,7 +112,7 @@ def test_it_answers_says_how_to_use_it_and_a_stop_leaves_nothing(serve: Callable
     assert (data / "admin-token").stat().st_mode & 0o777 == 0o600
     token = (data / "admin-token").read_text().strip()
     assert token not in said
-    asked = urllib.request.Request(f"{server.address}/leaderboard", headers={"Authorization": f"Bearer {token}"})  # noqa: S310
+    asked = urllib.request.Request(f"{server.address}/leaderboard", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
         json.load(answer)
     pids = server.children("")
@@ -169,3 +171,29 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path: Path) ->
     assert done.returncode == 1
     assert f"Error: 127.0.0.1 port {port}: expected a free address".encode() in done.stderr
     assert not (tmp_path / "postgres").exists()
+
+
+def test_a_worker_joins_a_running_server_and_leaves_at_sigterm(serve: Callable[..., Server], data: Path) -> None:
+    serve("--workers", "0").greeting()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SEEDGOLF_")}
+    joining = [sys.executable, "-c", "from api.cli import worker; worker()", "--class", "cpu", "--data", str(data)]
+    dsn = PostgresFolder(data=data).dsn()
+    assert dsn
+    with (
+        subprocess.Popen(joining, env=environ, stderr=subprocess.PIPE) as worker,
+        psycopg.connect(dsn, autocommit=True) as connection,
+    ):
+        while connection.execute("SELECT count(*) FROM procrastinate_workers").fetchone() != (1,):
+            assert worker.poll() is None
+        worker.terminate()
+        worker.communicate(timeout=SECONDS)
+    assert worker.returncode == 0
+
+
+def test_an_api_that_cannot_start_ends_the_server_with_a_word_of_it(tmp_path: Path) -> None:
+    environ = os.environ | {"SEEDGOLF_TRACKS": str(tmp_path / "none")}
+    command = [*SERVE, "--data", str(tmp_path / "data"), "--port", "0", "--workers", "0"]
+    done = subprocess.run(command, env=environ, capture_output=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert b"Error: the API: expected it to start" in done.stderr
+    assert processes_in(tmp_path) == []

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,13 @@ def server(_thread: tuple[int, Any, str, Path], arena: Arena) -> Iterator[Server
     state.resources = before
 
 
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def problem(answer: bytes) -> tuple[int, str]:
     """Status and code of a refusal as it came over the wire."""
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -124,8 +131,7 @@ def test_a_body_that_finds_no_place_in_time_is_503_with_retry_after(server: Serv
     server.change(slots=Slots(1, patience_seconds=0.1))
     entry = arena.entry()
     first = send(server.port, server.head(f"Content-Length: {len(entry)}") + entry[:-1])
-    while not server.held.slots._free.locked():
-        time.sleep(0.01)
+    until(server.held.slots._free.locked)
     refused = server.client.post("/verify", content=entry, headers=RAW)
     assert (refused.status_code, refused.json()["code"]) == (503, "busy")
     assert int(refused.headers["retry-after"]) > 0
@@ -144,10 +150,9 @@ def test_waiting_for_a_verdict_holds_neither_a_place_nor_a_connection(server: Se
     entry = arena.entry()
     request = server.head(f"Content-Length: {len(entry)}").replace(b"/verify", b"/verify?wait=60")
     waiting = send(server.port, request + entry)
-    while server.held.waiters.taken == 0:
-        time.sleep(0.01)
+    pool: Any = server.held.engine.pool
+    until(lambda: server.held.waiters.taken == 1 and pool.checkedout() == 0)
     assert not server.held.slots._free.locked()
-    assert server.held.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     job = server.client.get("/submissions").json()[0]
     server.client.delete(f"/verify/{job['job_id']}")
     status, _, body = answer_of(waiting).partition(b"\r\n\r\n")

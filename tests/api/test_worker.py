@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,3 +208,42 @@ def test_a_report_of_the_pre_check_is_signed_by_a_worker(desk: Desk) -> None:
         assert stored.keyid == known[0].keyid
 
     asyncio.run(story())
+
+
+def test_a_set_that_no_worker_has_fails_the_job_after_three_tries(desk: Desk) -> None:
+    async def story() -> None:
+        job = (await desk.submit(b"one", valset="ab" * 32)).job_id
+        desk.start_worker(ACCEPTS)
+        view = await desk.until(job, lambda view: view.state is State.FAILED)
+        assert (view.code, view.attempt, desk.judge_pids) == ("valset-missing", 3, [])
+
+    asyncio.run(story())
+
+
+def test_a_judge_that_speaks_of_another_file_is_not_believed(desk: Desk) -> None:
+    async def story() -> None:
+        job = (await desk.submit(b"one")).job_id
+        desk.start_worker("open(folder + '/report.json', 'w').write(json.dumps(report))")
+        view = await desk.until(job, lambda view: view.state is State.FAILED)
+        assert view.code == "self-check-failed"
+
+    asyncio.run(story())
+
+
+def test_an_idle_worker_publishes_key_and_life_and_ends_at_once_on_sigterm(desk: Desk) -> None:
+    async def story() -> None:
+        worker = desk.start_worker(ACCEPTS)
+        deadline = time.monotonic() + desks.DEADLINE_SECONDS
+        while not (desk.folder / "worker-alive").exists():
+            assert time.monotonic() < deadline
+        async with desk.engine.connect() as connection:
+            assert len(await keys.all_keys(connection)) == 1
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=10) == 0
+
+    asyncio.run(story())
+
+
+def test_a_worker_needs_no_torch() -> None:
+    code = "import sys, api.worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=desks.ROOT, check=False).returncode == 0

@@ -91,7 +91,7 @@ def test_every_variable_that_compose_reads_stands_on_the_page() -> None:
 def test_the_image_gets_what_the_wheel_gets() -> None:
     copied = set(re.findall(r"^COPY (\w+) \1$", (DOCKER / "Dockerfile").read_text(), re.MULTILINE))
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert copied == {name for name in wheel["include"] if not name.endswith(".py")}
+    assert copied == {name.strip("/") for name in wheel["include"] if not name.endswith(".py")}
 
 
 def test_the_image_has_the_pinned_dependencies_of_the_project() -> None:

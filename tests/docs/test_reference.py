@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from api.blobs import BlobBroken, BlobMissing
 from api.settings import PREFIX, Settings
+from api.store.transitions import WORKER_LOST
+from api.verifying import INTERNAL_ERROR, VALSET_MISSING
 from seedgolf import main
 from tests.docs.cli_page import commands
 from tests.docs.write_reference import DOCS, PAGES
-from verifier.errors import Code
+from verifier.errors import ERRORS, Code
 from verifier.tracks import parse_track
 
 COMMANDS = {context.command_path: context.command for context in commands(click.Context(main, info_name="seedgolf"))}
@@ -40,6 +43,19 @@ def test_every_error_code_stands_on_the_page_of_errors(package: str) -> None:
     codes = set(re.findall(r'^    code(?:: [^=]+)? = "([a-z-]+)"$', sources, re.MULTILINE))
     assert len(codes) > 5
     assert sorted(code for code in codes if f"| `{code}` |" not in page) == []
+
+
+def test_every_code_of_a_failed_job_stands_on_the_page_of_errors() -> None:
+    page = (DOCS / "errors.md").read_text()
+    codes = [
+        *(error.code for error in ERRORS),
+        WORKER_LOST,
+        VALSET_MISSING,
+        INTERNAL_ERROR,
+        BlobBroken.code,
+        BlobMissing.code,
+    ]
+    assert [code for code in codes if f"| `{code}` |" not in page] == []
 
 
 def test_every_code_of_a_failed_check_stands_on_the_page_of_errors() -> None:

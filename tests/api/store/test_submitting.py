@@ -14,7 +14,9 @@ from api.store.submitting import Quota
 from api.store.withdrawing import NotYours
 from tests.api import desk as desks
 from tests.api.desk import Desk, scalar
+from tests.forge import Draft, good_manifest
 from tests.verifier import judged
+from verifier.precheck import precheck
 
 TIGHT = Quota(verdicts=2, window_seconds=3600, unfinished=1)
 
@@ -205,5 +207,17 @@ def test_every_transition_is_told_to_listeners(desk: Desk) -> None:
             events = await jobs.events_after(connection, job, 0)
             assert await jobs.events_after(connection, job, events[1].id) == events[2:]
         assert [event.state for event in events] == [State.QUEUED, State.RUNNING, State.ACCEPTED]
+
+    asyncio.run(story())
+
+
+def test_a_file_full_of_nul_characters_is_rejected_and_stored(desk: Desk) -> None:
+    data = Draft(manifest=good_manifest() | {"name": "a\u0000b"}).build()
+    report = precheck(data, track=desks.TRACK, registration=None)
+    assert report is not None
+
+    async def story() -> None:
+        outcome = await desk.submit(data, artifact_name=None, rejected=report)
+        assert (await desk.report(outcome.job_id)).raw == report.to_bytes()
 
     asyncio.run(story())

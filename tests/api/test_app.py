@@ -1,0 +1,234 @@
+"""What every answer has in common: headers, refusals, health, logs, documents."""
+
+import errno
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import obstore.exceptions
+import psycopg.errors
+import pytest
+from fastapi import Request
+from sqlalchemy.exc import OperationalError
+
+from api import database, errors, logs, problems
+from api.app import create_app
+from api.blobs import Blobs
+from api.middleware import response_headers
+from api.settings import Settings
+from tests.api.service import HTML, URL, Service, bearer
+from tests.verifier.entries import Arena
+from verifier import choice, compare_errors, tracks, valset_registry
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "api.md"
+
+
+def test_every_answer_carries_the_headers_of_a_closed_page(service: Service) -> None:
+    for path in ("/", "/login", "/tracks", "/nowhere", "/healthz"):
+        headers = service.get(path, **HTML).headers
+        policy = headers["content-security-policy"]
+        for rule in ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
+            assert rule in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+        assert headers["cache-control"] == "no-store"
+        assert re.fullmatch("[0-9a-f]{16}", headers["x-request-id"])
+
+
+def test_https_is_for_good() -> None:
+    assert "Strict-Transport-Security" in response_headers(Settings(base_url="https://golf.example"))
+    assert "Strict-Transport-Security" not in response_headers(Settings())
+
+
+def test_a_standalone_report_may_use_its_own_style_sheet_and_nothing_else(service: Service) -> None:
+    job_id = service.submit(b"junk")["id"]
+    policy = service.get(f"/reports/{job_id}.html").headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [(".json", "application/json"), (".md", "text/markdown"), (".html", "text/html")]
+)
+def test_a_report_comes_in_every_form(service: Service, suffix: str, kind: str) -> None:
+    job_id = service.submit(b"junk")["id"]
+    answer = service.get(f"/reports/{job_id}{suffix}")
+    assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, kind)
+    assert "bad-magic" in answer.text
+    assert service.get(f"/reports/{job_id}").content == service.get(f"/reports/{job_id}.json").content
+
+
+def test_a_report_without_signature_or_verdict_is_not_there_yet(service: Service, arena: Arena) -> None:
+    unsigned = service.get(f"/reports/{service.submit(b'junk')['id']}.dsse")
+    assert (unsigned.status_code, unsigned.json()["code"]) == (404, "not-signed")
+    queued = service.get(f"/reports/{service.submit(arena.entry())['id']}")
+    assert (queued.status_code, queued.json()["code"]) == (404, "report-not-ready")
+    assert "retry-after" in queued.headers
+
+
+def test_pages_are_for_browsers_and_json_for_everybody_else(service: Service, arena: Arena) -> None:
+    job = service.submit(b"junk")
+    service.submit(arena.entry())
+    paths = ("/", "/leaderboard", "/compare", "/tracks", "/valsets", "/keys", f"/verify/{job['id']}")
+    for path in (*paths, f"/reports/{job['id']}", f"/artifacts/{job['artifact']['sha256']}"):
+        page = service.get(path, **HTML)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8"), path
+    for accept in ("*/*", "application/json", "application/json, text/html;q=0.9", "text/*;q=0.5, */*", ""):
+        assert service.get("/tracks", Accept=accept).headers["content-type"] == "application/json", accept
+    missing = service.get(f"/verify/{'0' * 64}", **HTML)
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_the_openapi_document_and_its_page_need_read_and_fetch_nothing(service: Service) -> None:
+    document = service.get("/openapi.json").json()
+    assert {"/verify", "/verify/{job_id}/events", "/reports/{job_id}.dsse"} <= set(document["paths"])
+    page = service.get("/docs", **HTML)
+    assert page.status_code == 200
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+
+
+def test_a_comparison_says_why_reports_do_not_compare(service: Service) -> None:
+    job_id = service.submit(b"junk")["id"]
+    refused = service.get(f"/compare?ids={job_id},{job_id}&ids={job_id}")
+    assert (refused.status_code, refused.json()["code"]) == (422, "not-accepted")
+    assert service.get(f"/compare?ids={job_id}", **HTML).status_code == 200
+    assert service.get("/compare").status_code == 422
+    assert service.get(f"/compare?ids={'0' * 64}").status_code == 404
+
+
+def test_a_database_that_is_away_is_503_with_retry_after_and_comes_back(service: Service, arena: Arena) -> None:
+    nowhere = database.engine("host=/nonexistent dbname=x", pooled=False)
+    with service.changed(engine=nowhere):
+        for answer in (service.get("/tracks"), service.post("/verify", arena.entry()), service.client.get("/readyz")):
+            assert (answer.status_code, answer.json()["code"]) == (503, "database-down")
+            assert int(answer.headers["retry-after"]) > 0
+            assert "nonexistent" not in answer.text
+        assert service.client.get("/healthz").status_code == 200
+    assert service.client.get("/readyz").status_code == 200
+    assert service.get("/submissions").json() == []
+
+
+class FullDisk(Blobs):
+    """A store whose disk is full."""
+
+    async def put(self, digest: str, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/secret/path")
+
+
+def test_a_full_disk_is_503_with_retry_after_and_nothing_is_acknowledged(
+    service: Service, arena: Arena, tmp_path: Path
+) -> None:
+    with service.changed(blobs=FullDisk(tmp_path.as_uri())):
+        answer = service.post("/verify", arena.entry())
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage-full")
+        assert int(answer.headers["retry-after"]) > 0
+        assert "secret" not in answer.text
+    assert service.get("/submissions").json() == []
+    assert service.submit(arena.entry())["state"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OperationalError("SELECT", {}, psycopg.errors.DiskFull()), "storage-full"),
+        (OperationalError("SELECT", {}, psycopg.errors.AdminShutdown()), "database-down"),
+        (obstore.exceptions.GenericError("x"), "storage-down"),
+        (OSError(errno.EDQUOT, "x"), "storage-full"),
+        (ConnectionRefusedError(), "storage-down"),
+    ],
+)
+def test_a_failing_dependency_is_a_503_of_its_own(error: Exception, code: str) -> None:
+    refusal = problems.translate(error)
+    assert (refusal.status, refusal.code) == (503, code)
+    assert refusal.retry_after_seconds
+
+
+def test_an_unexpected_fault_is_a_500_without_details_and_a_traceback_in_the_log(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(request: Request) -> None:
+        raise ZeroDivisionError("a secret")
+
+    service.app.add_api_route("/broken", broken)
+    with caplog.at_level(logging.ERROR):
+        answer = service.get("/broken")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal-error")
+    assert "secret" not in answer.text
+    assert "ZeroDivision" not in answer.text
+    assert "a secret" in caplog.text
+    assert service.get("/broken", **HTML).status_code == 500
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"), [("GET", "/nowhere", 404), ("PUT", "/verify", 405), ("GET", "/static/nothing", 404)]
+)
+def test_refusals_of_the_framework_are_problems_too(service: Service, method: str, path: str, code: int) -> None:
+    answer = service.client.request(method, path, headers=bearer(service.alice))
+    assert (answer.status_code, answer.headers["content-type"]) == (code, "application/problem+json")
+    assert {"type", "title", "status", "code", "detail", "request_id"} <= set(answer.json())
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd"])
+def test_static_files_lead_nowhere_else(service: Service, path: str) -> None:
+    assert service.client.get(path).status_code == 404
+
+
+def test_a_form_larger_than_a_form_is_refused(service: Service) -> None:
+    answer = service.client.post("/login", data={"token": "x" * 70_000}, headers={"Origin": URL})
+    assert (answer.status_code, answer.json()["code"]) == (413, "over-size")
+
+
+def test_log_lines_are_json_with_the_ids_of_request_and_job_and_without_secrets() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.JsonFormatter())
+    record = logging.LogRecord("api", logging.INFO, "x.py", 1, "said %s", ("so",), None)
+    with logs.about_request("r1"), logs.about_job("j1"):
+        handler.handle(record)
+    line = json.loads(stream.getvalue())
+    assert {"level": "info", "message": "said so", "request_id": "r1", "job_id": "j1"}.items() <= line.items()
+    assert "\n" not in stream.getvalue().rstrip("\n")
+
+
+def test_no_secret_reaches_the_log(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "api"):
+        service.get("/tracks?token=query-secret")
+        service.client.get("/login?link=link-secret")
+        service.client.post("/login", data={"token": service.alice})
+    for secret in (service.alice, "query-secret", "link-secret"):
+        assert secret not in caplog.text
+
+
+def test_the_api_never_imports_torch() -> None:
+    check = "import sys, api.server, api.precheck_child; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
+
+
+def test_error_codes_are_distinct_and_the_documents_name_them_all() -> None:
+    codes = [error.code for error in errors.ERRORS]
+    assert len(set(codes)) == len(codes)
+    data = (tracks.UnknownTrack, valset_registry.UnknownValset, choice.NoValsetClaimed, compare_errors.Incomparable)
+    text = DOCS.read_text()
+    documented = set(re.findall(r"^\| `([a-z-]+)` \| \d{3} \|", text, re.MULTILINE))
+    assert documented == {*codes, *(error.code for error in data), *_incomparable()}
+    for error in errors.ERRORS:
+        assert f"{error.status} {error.code}" in str(errors.__doc__)
+        assert f"| `{error.code}` | {error.status} |" in text
+
+
+def _incomparable() -> set[str]:
+    return {error.code for error in compare_errors.Incomparable.__subclasses__()}
+
+
+def test_the_documents_name_every_route() -> None:
+    document = create_app(Settings(database="host=x")).openapi()
+    text = DOCS.read_text()
+    for path, methods in document["paths"].items():
+        for method in methods:
+            assert f"`{method.upper()} {path}`" in text, f"{method.upper()} {path}"
