@@ -1,6 +1,6 @@
 """Charts as inline SVG: classes and attributes only, so they live under the pages' content security policy.
 
-Knows values and geometry, no route and no database. The bytes of a report have their own chart (`verifier.bytes_chart`).
+Knows values and geometry, no route and no database. The bytes of a report have a chart of their own, in the verifier.
 """
 
 from collections.abc import Callable, Iterator, Sequence

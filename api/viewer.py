@@ -30,7 +30,7 @@ class Viewer:
     @property
     def may_submit(self) -> bool:
         """Whether forms that change something are shown."""
-        return self.csrf is not None and "submit" in self.scopes
+        return self.csrf is not None and not self.scopes.isdisjoint({"submit", "admin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,12 +56,14 @@ class Timing:
         heartbeat: between signs of life.
         lost: without one of these a worker is lost.
         sweep: between looks for lost workers.
+        poll: between looks for a job or a cancel whose notice was missed; the queue's own loop misses one now and then.
         retry: waits before the second and the third attempt after a failure outside the judge.
     """
 
     heartbeat: float = 10.0
     lost: float = LOST_SECONDS
     sweep: float = EVERY_SECONDS
+    poll: float = 1.0
     retry: tuple[float, float] = (1.0, 10.0)
 
 
@@ -134,8 +136,8 @@ class Worker:
                 queues=[queue_name(verifier_version(), self.settings.worker_class)],
                 name=bench.worker,
                 concurrency=1,
-                fetch_job_polling_interval=self.timing.sweep,
-                abort_job_polling_interval=self.timing.sweep,
+                fetch_job_polling_interval=self.timing.poll,
+                abort_job_polling_interval=self.timing.poll,
                 update_heartbeat_interval=self.timing.heartbeat,
                 stalled_worker_timeout=self.timing.lost,
                 shutdown_graceful_timeout=0,

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from api import badge, errors
+from api import errors
 from api.accept import prefers_html
 from api.access import Submitter
+from api.badge import badge
 from api.openapi import REDIRECT, of_type, refusals
 from api.parameters import ShareId
 from api.resources import Held
@@ -27,7 +28,7 @@ async def show(held: Held, share_id: ShareId) -> Response:
     """Verdict and val_bpb; a badge that is unknown and one that was revoked look alike."""
     async with held.engine.connect() as connection:
         found = await shares.badge(connection, share_id)
-    image = badge.badge(found.state, found.val_bpb) if found else badge.badge("unknown", None)
+    image = badge(found.state, found.val_bpb) if found else badge("unknown", None)
     return Response(image, media_type=SVG, headers=HEADERS)
 
 

@@ -180,7 +180,7 @@ class Desk:
         self, judge: str | None = None, *, environ: Mapping[str, str] | None = None, **timing: float
     ) -> subprocess.Popen[bytes]:
         """Start a worker process whose judge is a script, or the real one."""
-        clocks = {"heartbeat": 0.3, "lost": 2.0, "sweep": 0.2, "retry": [0.0, 0.0]} | timing
+        clocks = {"heartbeat": 0.3, "lost": 2.0, "sweep": 0.2, "poll": 0.2, "retry": [0.0, 0.0]} | timing
         command: list[str] = []
         if judge is not None:
             script = self.folder / f"judge{len(self.processes)}.py"
@@ -221,7 +221,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process runs and is no zombie."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -1,4 +1,4 @@
-"""The pages under their policy: nothing inline, every stranger's word escaped, every state and empty list has its page."""
+"""The pages under their policy: nothing inline, a stranger's words are text, every state and empty list has a page."""
 
 import hashlib
 import json
@@ -138,7 +138,7 @@ PAGES = {
     "home of nobody": lambda: pages.home(NOBODY, mine=[], tracks=[], valsets=[]),
     **{f"run {state}": lambda state=state: pages.run(ALICE, job(state), [EVENT]) for state in State},
     "report": lambda: pages.report(ALICE, job(State.ACCEPTED), accepted(HOSTILE), **SIGNED),
-    "report rejected": lambda: pages.report(READER, job(State.REJECTED), rejected(), keyid=None),
+    "report rejected": lambda: pages.report(READER, job(State.REJECTED), rejected(HOSTILE), keyid=None),
     "compare": compared,
     "compare refused": lambda: pages.compare(ALICE, choices=[row(1)], refusal=HOSTILE),
     "compare empty": lambda: pages.compare(ALICE, choices=[]),
@@ -210,7 +210,6 @@ def test_a_strangers_words_are_text(show: Any) -> None:
     page = text(show())
     assert "<img src=x" not in page
     assert "<script>" not in page
-    assert "49" not in re.findall(r"onerror=alert\(1\)&gt;[^<]{0,30}", page)
 
 
 @everywhere
@@ -238,6 +237,13 @@ def test_the_csrf_field_stands_before_the_file() -> None:
 def test_who_may_not_submit_sees_no_form_to_upload_or_cancel(viewer: Viewer) -> None:
     assert 'type="file"' not in text(pages.home(viewer, mine=[], tracks=[], valsets=[]))
     assert "/cancel" not in text(pages.run(viewer, job(), []))
+
+
+@pytest.mark.parametrize("scope", ["submit", "admin"])
+def test_who_may_submit_sees_the_forms(scope: str) -> None:
+    viewer = replace(ALICE, scopes=frozenset({scope}))
+    assert 'type="file"' in text(pages.home(viewer, mine=[], tracks=[], valsets=[]))
+    assert "/cancel" in text(pages.run(viewer, job(), []))
 
 
 def test_an_unfinished_run_asks_again_and_a_finished_one_does_not() -> None:
