@@ -26,7 +26,6 @@ start_daemon() { # start_daemon NAMESPACE-OPTIONS... -- DOCKERD-OPTIONS...
     local inside=()
     while [ "$1" != -- ]; do inside+=("$1"); shift; done
     shift
-    rm -f "$work/docker.pid"
     "${inside[@]}" dockerd --config-file "$work/daemon.json" --data-root "$work/data" --exec-root "$work/exec" \
         --pidfile "$work/docker.pid" --host "$DOCKER_HOST" --storage-driver overlay2 "$@" >>"$work/dockerd.log" 2>&1 &
     daemon=$!
@@ -46,11 +45,14 @@ stop_daemon() {
     daemon=''
 }
 
+down() { "$compose" -f "$root/docker/compose.yaml" down --volumes --timeout 5 >/dev/null 2>&1 || true; }
+
 clean() {
+    trap '' INT TERM # once, and to its end
     [ -z "$index" ] || kill "$index" 2>/dev/null || true
-    [ -z "$daemon" ] || "$compose" -f "$root/docker/compose.yaml" down --volumes --timeout 5 >/dev/null 2>&1 || true
+    [ -z "$daemon" ] || down
     stop_daemon
-    umount "$work/exec/netns/default" 2>/dev/null || true
+    umount "$work/exec/netns/default" "$work/data" 2>/dev/null || true
     ip netns delete "$namespace" 2>/dev/null || true
 }
 trap clean EXIT
@@ -63,6 +65,7 @@ say "base images"
 
 say "build, in $work"
 start_daemon env -- --iptables=false --bridge=none
+down # what an interrupted run left
 docker import "$work/base/python.tar" seedgolf-try-python >/dev/null
 docker import --change 'ENTRYPOINT ["docker-entrypoint.sh"]' --change 'CMD ["postgres"]' "$work/base/postgres.tar" "$SEEDGOLF_POSTGRES_IMAGE" >/dev/null
 rm -f "$work/pip.conf"

@@ -21,12 +21,13 @@ SUBMIT = Path(__file__).parents[1] / "action" / "submit.py"
 COMPOSE = [os.environ["SEEDGOLF_COMPOSE"], "-f", os.environ["SEEDGOLF_COMPOSE_FILE"]]  # noqa: TID251
 TOKEN = os.environ["SEEDGOLF_TOKEN"].strip()  # noqa: TID251
 PATIENCE_SECONDS = 900
+SLOW_SECONDS = 90
 TRAIN = "seedgolf train --preset smoke --out /tmp/run >&2 && cat /tmp/run/artifact.sgolf"
 SLOWER = """
 import sys, artifact
 from artifact.format.manifest import EvalMode
 made = artifact.read(sys.stdin.buffer.read())
-windows = made.manifest.eval.model_copy(update={"mode": EvalMode.SLIDING, "stride": 8})
+windows = made.manifest.eval.model_copy(update={"mode": EvalMode.SLIDING, "stride": int(sys.argv[1])})
 manifest = made.manifest.model_copy(update={"name": "slow", "eval": windows, "claims": None})
 from dataclasses import replace
 sys.stdout.buffer.write(artifact.write(replace(made, manifest=manifest)))
@@ -42,13 +43,20 @@ def main(address: str, folder: Path) -> None:
     data = bytearray(good.read_bytes())
     data[len(data) // 2] ^= 1
     broken.write_bytes(data)
-    slow.write_bytes(inside(["python", "-c", SLOWER], good.read_bytes()))
     say(f"{good.stat().st_size:,} bytes; submit as a CI job does")
     summary = folder / "summary.md"
     hold(submit(address, good, "--summary", str(summary)) == 0, "accepted")
     hold("accepted" in summary.read_text(), "the report is in the summary")
     hold(submit(address, broken, "--valset", "demo") == 1, "one flipped bit: rejected")
+    stride = slow_stride(ask(f"{address}/verify?valset=demo", good.read_bytes()))
+    slow.write_bytes(inside(["python", "-c", SLOWER, str(stride)], good.read_bytes()))
     restarts(address, slow)
+
+
+def slow_stride(judged: Job) -> int:
+    """The stride at which this machine scores the same file for about `SLOW_SECONDS`."""
+    windows, score = judged["report"]["eval"], judged["report"]["score"]
+    return int(max(1, min(windows["seq_len"], windows["seq_len"] * score["seconds"] // SLOW_SECONDS)))
 
 
 def restarts(address: str, slow: Path) -> None:

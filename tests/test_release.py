@@ -78,5 +78,5 @@ def test_an_empty_environment_with_the_wheel_trains_packs_and_verifies(built: Pa
     version = run(command, "--version", cwd=tmp_path)
     assert version.split()[-1] == wheel.name.split("-")[1]
     run(command, "train", *SMOKE, "--out", "run", cwd=tmp_path)
-    report = run(command, "verify", "run/artifact.sgolf", "--valset-dir", "valsets", cwd=tmp_path)
+    report = run(command, "verify", "run/artifact.sgolf", "--valset-dir", tmp_path / "valsets", cwd=tmp_path)
     assert "accepted: val_bpb" in report

@@ -16,6 +16,9 @@ from verifier.report import CheckResult, Report, Status
 from verifier.report_facts import Section, sections, verdict_line
 
 STYLE_FILE: Final = "report.css"
+NUMBER: Final = ' class="number"'
+NUMBERS: Final = frozenset({"s", "bytes", "packed", "share"})
+"""Columns that stand flush right, their headings too."""
 HEAD: Final = (
     '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark">'
@@ -113,5 +116,5 @@ def _cell(label: str, html: str) -> str:
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[str]) -> str:
-    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    head = "".join(f'<th scope="col"{NUMBER if column in NUMBERS else ""}>{column}</th>' for column in columns)
     return f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

@@ -41,7 +41,9 @@ async def form(
 
 
 @router.post(
-    "/login", response_class=Response, responses=refusals(400, 403, 413, 422) | {200: {"content": PAGE}, 303: REDIRECT}
+    "/login",
+    response_class=Response,
+    responses=refusals(400, 401, 403, 413, 422) | {200: {"content": PAGE}, 303: REDIRECT},
 )
 async def log_in(
     request: Request,

@@ -154,7 +154,7 @@ def test_waiting_for_a_verdict_holds_neither_a_place_nor_a_connection(server: Se
     until(lambda: server.held.waiters.taken == 1 and pool.checkedout() == 0)
     assert not server.held.slots._free.locked()
     job = server.client.get("/submissions").json()[0]
-    server.client.delete(f"/verify/{job['job_id']}")
+    assert server.client.delete(f"/verify/{job['job_id']}").json()["state"] == "cancelled"
     status, _, body = answer_of(waiting).partition(b"\r\n\r\n")
     assert b" 200 " in status.split(b"\r\n")[0], "the end of the run ends the wait"
     assert json.loads(body)["state"] == "cancelled"

@@ -44,7 +44,7 @@ def test_from_training_to_a_verdict_that_a_stranger_checks_offline(
     report = parse(done.stdout.encode())
     assert report.artifact.bytes == artifact.stat().st_size
     assert report.score is not None
-    assert f"{report.score.val_bpb:.4f}" in summary.read_text()
+    assert f"{report.score.val_bpb:.6f}" in summary.read_text()
 
     envelope, key = tmp_path / "report.dsse", tmp_path / "server.pub"
     with server.client as http:
