@@ -47,6 +47,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "serve": Entry("api.cli:serve", "Run a verification server: database, API and workers."),
         "worker": Entry("api.cli:worker", "Add a worker to a server, one per GPU."),
         "token": Entry("api.token_cli:token", "Make, list and revoke access tokens."),
+        "rotate-key": Entry("api.cli:rotate_key", "Replace the key that a server's workers sign with."),
         "db": Entry("api.db_cli:db", "Upgrade, dump and restore a server's database."),
     },
     "This command": {

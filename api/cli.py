@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from api import migrate, supervisor
+from api import keyring, migrate, supervisor
 from api.cli_settings import data_option, faults_told, settings_with
 from api.first_start import LINK_SECONDS, add_demo
 from api.question import HardwareClass
@@ -49,6 +49,24 @@ def worker(worker_class: str | None, data: Path | None) -> None:
         asyncio.run(migrate.upgrade(dsn))
         add_demo(settings)
         os.execve(sys.executable, [sys.executable, "-P", "-m", supervisor.WORKER], supervisor.hand_on(settings))  # noqa: S606
+
+
+@click.command("rotate-key", epilog="Example: seedgolf rotate-key --data /srv/seedgolf")
+@data_option
+def rotate_key(data: Path | None) -> None:
+    """Put a new signing key in the old one's place; workers sign with it from their next start.
+
+    Reports signed before stay valid: the old key's public half stays in the server's /keys.
+    """
+    with faults_told():
+        settings = settings_with(data=data)
+        if not settings.key_file.is_file():
+            raise click.ClickException(
+                f"{settings.key_file}: expected a signing key, got none; the first worker makes it"
+            )
+        old, new = keyring.rotate(settings.key_file)
+        click.echo(f"old key  {old.public.keyid}\nnew key  {new.public.keyid}")
+        click.echo("start the workers again: they sign with the new key from then on", err=True)
 
 
 def _greet(serving: Serving) -> None:

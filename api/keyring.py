@@ -6,11 +6,18 @@ Old reports need old public halves: they stay in the table of keys, whatever hap
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from verifier.keys import PrivateKey, new_key, public_path, read_private_key, write_key
 
 FOLDER_MODE: Final = 0o700
+
+
+class Rotation(NamedTuple):
+    """The key before and the key after."""
+
+    old: PrivateKey
+    new: PrivateKey
 
 
 def load_or_make(path: Path) -> PrivateKey:
@@ -34,7 +41,7 @@ def load_or_make(path: Path) -> PrivateKey:
     return read_private_key(path)
 
 
-def rotate(path: Path) -> PrivateKey:
+def rotate(path: Path) -> Rotation:
     """Put a new key in the file's place; the old one stays beside it under its keyid. Workers take it at their start.
 
     Raises:
@@ -50,4 +57,4 @@ def rotate(path: Path) -> PrivateKey:
             kept.hardlink_to(path)
         os.replace(made, path)  # noqa: PTH105 - atomic, said plainly
         os.replace(public_path(made), public_path(path))  # noqa: PTH105
-    return read_private_key(path)
+    return Rotation(old=old, new=read_private_key(path))

@@ -112,7 +112,7 @@ def chosen(
     data: bytes, *, track_name: str | None, valset_name: str | None, track_dir: Path | None, valset_dir: Path | None
 ) -> Choice:
     """The track and the validation set that judge both files."""
-    registry = Registry(folder=valset_dir or default_folder())
+    registry = Registry(folder=(valset_dir or default_folder()).absolute())
     return choose(
         data, tracks=load_tracks(track_dir), registry=registry, track_name=track_name, valset_name=valset_name
     )

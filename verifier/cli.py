@@ -151,7 +151,7 @@ def _opened(
     try:
         with file.open("rb") as source:
             data = source.read(limits.MAX_FILE_BYTES + 1)
-        registry = Registry(folder=valset_dir or default_folder())
+        registry = Registry(folder=(valset_dir or default_folder()).absolute())  # the judge has another folder
         tracks = load_tracks(track_dir)
         return data, choose(data, tracks=tracks, registry=registry, track_name=track_name, valset_name=valset_name)
     except DataError as error:

@@ -14,7 +14,7 @@ from api.resources import Held, Resources
 from api.routes.verify import found_job
 from api.schemas import Share
 from api.standalone import standalone_policy
-from api.states import UNFINISHED
+from api.states import UNFINISHED, VERDICTS
 from api.store import jobs, leaderboard, shares
 from api.store.jobs import StoredReport
 from verifier import render_html, render_markdown
@@ -63,13 +63,17 @@ async def as_envelope(held: Held, _: Reader, job_id: JobId) -> Response:
     return Response(stored.envelope, media_type=ENVELOPE, headers=headers)
 
 
-@router.get("/{job_id}", response_model=Report, responses=read_refusals(404) | also_page("The report."))
+@router.get(
+    "/{job_id}", response_model=Report, responses=read_refusals(404) | also_page("The report.") | {303: REDIRECT}
+)
 async def show(request: Request, held: Held, access: Reader, job_id: JobId) -> Response:
     """The report: JSON, or a page for a browser."""
+    job = await found_job(held, job_id)
+    if prefers_html(request) and job.state not in VERDICTS:
+        return RedirectResponse(f"/verify/{job_id}", 303)  # where its progress is shown
     stored = await _stored(held, job_id)
     if not prefers_html(request):
         return Response(stored.raw, media_type=JSON)
-    job = await found_job(held, job_id)
     async with held.engine.connect() as connection:
         artifact = await leaderboard.artifact(connection, job.artifact_sha256)
         share_id = await shares.mine(connection, job_id=job_id, owner=access.token.owner) if access.token else None

@@ -147,7 +147,7 @@ def replace_patience(slots: Slots, seconds: float) -> Slots:
 
 def test_waiting_for_a_verdict_holds_neither_a_place_nor_a_connection(server: Server, arena: Arena) -> None:
     server.change(slots=Slots(1, patience_seconds=5))
-    entry = arena.entry()
+    entry = arena.entry(name="waits")
     request = server.head(f"Content-Length: {len(entry)}").replace(b"/verify", b"/verify?wait=60")
     waiting = send(server.port, request + entry)
     pool: Any = server.held.engine.pool

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,9 +58,9 @@ class Arena:
         bench.network = for_scoring(build(case.artifact))
         return case, bench
 
-    def entry(self) -> bytes:
-        """A good file."""
-        return Draft(manifest=self.manifest).build()
+    def entry(self, **changes: Any) -> bytes:
+        """A good file, with some fields of its manifest changed."""
+        return Draft(manifest=self.manifest | changes).build()
 
 
 def open_arena(folder: Path) -> Arena:

@@ -135,3 +135,12 @@ def test_what_the_api_process_may_import_does_not_load_torch(module: str) -> Non
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     environ = {"PYTHONPATH": ":".join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", code], env=environ, timeout=60, check=False).returncode == 0
+
+
+def test_a_relative_folder_of_sets_is_found_by_the_judge_that_works_elsewhere(
+    arena: Arena, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(arena.registry.folder.parent)
+    options = ["--valset-dir", arena.registry.folder.name, "--device", "cpu", "--threads", "1"]
+    done = CliRunner().invoke(verify, [str(good), *options])
+    assert (done.exit_code, done.stderr) == (0, "")
