@@ -158,7 +158,7 @@ def test_a_browser_logs_in_with_a_token_and_out_again(service: Service) -> None:
     assert service.client.get("/tracks").status_code == 401
 
 
-def test_under_https_the_session_cookie_is_secure_and_browsers_stay_there(service: Service) -> None:
+def test_under_https_the_session_cookie_is_secure(service: Service) -> None:
     with service.configured(base_url="https://golf.example"):
         answer = service.client.post("/login", data={"token": service.alice})
     assert "Secure" in answer.headers["set-cookie"]
