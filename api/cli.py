@@ -48,7 +48,7 @@ def worker(worker_class: str | None, data: Path | None) -> None:
         settings = settings.replaced(database=dsn)
         asyncio.run(migrate.upgrade(dsn))
         add_demo(settings)
-        os.execve(sys.executable, [sys.executable, "-P", "-m", supervisor.WORKER], supervisor.hand_on(settings))  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-P", "-m", supervisor.WORKER], supervisor.hand_on(settings))  # noqa: S606 - ours
 
 
 @click.command("rotate-key", epilog="Example: seedgolf rotate-key --data /srv/seedgolf")

@@ -5,6 +5,7 @@ with Client("https://golf.example.org", token) as client:
     print(client.wait(job.id).state, client.report(job.id).score)
 
 ClientError
+  BadAddress      the server's address is none
   NotReached      no answer: the server is down, or its name is wrong; worth another try
   Refused         the server says no: `status`, stable `code`, and what it expected and got
   NoVerdictYet    the time is over and the job is not
@@ -41,6 +42,10 @@ class ClientError(RuntimeError):
 
 class NotReached(ClientError):
     """No answer came."""
+
+
+class BadAddress(ClientError):
+    """What is named as the server is no address: the caller's mistake."""
 
 
 class NoVerdictYet(ClientError):
@@ -93,6 +98,12 @@ class Client:
     """One server and one token; use it as a context."""
 
     def __init__(self, server: str, token: str, *, transport: httpx2.BaseTransport | None = None) -> None:
+        try:
+            url = httpx2.URL(server)
+        except httpx2.InvalidURL:
+            url = httpx2.URL("")
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise BadAddress(f"server: expected http://HOST:PORT or https://HOST, got {server!a}")
         self.server = server.rstrip("/")
         self._http = httpx2.Client(
             base_url=self.server,
@@ -261,8 +272,6 @@ def _told() -> Iterator[None]:
         yield
     except (httpx2.TransportError, httpx2.SSEError) as error:
         raise NotReached(f"the server does not answer ({type(error).__name__})") from None
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
-        raise NotReached("the server's address is none: expected http://HOST:PORT or https://HOST") from None
 
 
 def _refused(response: httpx2.Response) -> Refused:

@@ -56,5 +56,5 @@ def rotate(path: Path) -> Rotation:
         if not kept.exists():
             kept.hardlink_to(path)
         os.replace(made, path)  # noqa: PTH105 - atomic, said plainly
-        os.replace(public_path(made), public_path(path))  # noqa: PTH105
+        os.replace(public_path(made), public_path(path))  # noqa: PTH105 - as above
     return Rotation(old=old, new=read_private_key(path))

@@ -119,7 +119,7 @@ def _queue_steps() -> list[Path]:
 
 def _upgrade_tables(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415 - see the module
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415 - see the module
 
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))

@@ -93,14 +93,14 @@ class PatientConnector(PsycopgConnector):
             if not isinstance(error.__cause__, psycopg.errors.RaiseException):
                 raise
 
-    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - theirs
         """Run a query for one row."""
         return await self._patience.call(partial(super().execute_query_one_async, query, **arguments))
 
     async def execute_query_all_async(
         self,
         query: LiteralString,
-        **arguments: Any,  # noqa: ANN401
+        **arguments: Any,  # noqa: ANN401 - theirs
     ) -> list[dict[str, Any]]:
         """Run a query for rows."""
         return await self._patience.call(partial(super().execute_query_all_async, query, **arguments))

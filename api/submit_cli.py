@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from api.client import BUSY, Client, ClientError, Job, NotReached, Refused
+from api.client import BUSY, BadAddress, Client, ClientError, Job, NotReached, Refused
 from api.settings import BadSetting, load
 from api.states import VERDICTS
 from artifact.format import limits
@@ -201,10 +201,12 @@ def _told() -> Iterator[None]:
     """The client's faults as one line and an exit code."""
     try:
         yield
+    except BadAddress as error:
+        raise UsageFault(str(error)) from None
     except NotReached as error:
         raise NoVerdict(f"{error}; is it running? try again, the same file is the same job") from None
     except Refused as error:
-        fault: Any = NoVerdict if error.status >= 500 or error.status in BUSY else UsageFault
+        fault: type[click.ClickException] = NoVerdict if error.status >= 500 or error.status in BUSY else UsageFault
         raise fault(f"the server refused: {error}") from None
     except (BadReport, ClientError) as error:
         raise NoVerdict(str(error)) from None
