@@ -20,6 +20,7 @@ def start(
     *,
     signum: signal.Signals = signal.SIGKILL,
     identity: Identity = Identity.SELF,
+    stdin: int = subprocess.DEVNULL,
     output: IO[bytes] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
@@ -29,12 +30,13 @@ def start(
         program: with its arguments.
         signum: what it gets when we end.
         identity: as whom it runs.
+        stdin: file descriptor that it reads.
         output: where it writes; our own output without it.
         environ: its variables; ours without it.
     """
     return subprocess.Popen(  # noqa: S603 - our own programs, no shell
         _command(program, signum, identity),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=output,
         stderr=output,
         env=environ,

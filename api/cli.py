@@ -9,11 +9,9 @@ from typing import Final
 
 import click
 
-from api import keyring, migrate, supervisor
+from api import supervisor
 from api.cli_settings import data_option, faults_told, settings_with
-from api.first_start import LINK_SECONDS, add_demo
-from api.question import HardwareClass
-from api.server_database import running
+from api.hardware_class import HardwareClass
 from api.supervisor import Serving
 
 CLASSES: Final = click.Choice([each.value for each in HardwareClass])
@@ -42,12 +40,16 @@ def worker(worker_class: str | None, data: Path | None) -> None:
 
     On the server's own machine --data finds it. Elsewhere SEEDGOLF_DATABASE and SEEDGOLF_BLOBS say where it is.
     """
+    from api import migrate  # noqa: PLC0415 - `serve` imports what it needs while its API starts
+    from api.first_start import add_demo  # noqa: PLC0415
+    from api.server_database import running  # noqa: PLC0415
+
     with faults_told():
         settings = settings_with(data=data, worker_class=worker_class)
         dsn = running(settings)
         settings = settings.replaced(database=dsn)
         asyncio.run(migrate.upgrade(dsn))
-        add_demo(settings)
+        add_demo(settings, announce=False)
         os.execve(sys.executable, [sys.executable, "-P", "-m", supervisor.WORKER], supervisor.hand_on(settings))  # noqa: S606 - ours
 
 
@@ -58,6 +60,8 @@ def rotate_key(data: Path | None) -> None:
 
     Reports signed before stay valid: the old key's public half stays in the server's /keys.
     """
+    from api import keyring  # noqa: PLC0415
+
     with faults_told():
         settings = settings_with(data=data)
         if not settings.key_file.is_file():
@@ -71,12 +75,13 @@ def rotate_key(data: Path | None) -> None:
 
 def _greet(serving: Serving) -> None:
     settings, token = serving.settings, serving.settings.token_file
+    minutes = serving.login_seconds // 60
     workers = f"{serving.workers} {settings.worker_class} worker{'s' * (serving.workers != 1)}"
     click.echo(
         f"seedgolf serves {settings.url} with {workers}; ctrl-C stops it\n"
         f"  folder        {settings.data}\n"
         f"  admin token   {token}\n"
-        f"  log in once   {settings.url}/login?link={serving.login_code}  (within {LINK_SECONDS // 60} minutes)\n"
+        f"  log in once   {settings.url}/login?link={serving.login_code}  (within {minutes} minutes)\n"
         f"  submit        seedgolf submit FILE --server {settings.url}\n"
         f'  or            curl -H "Authorization: Bearer $(cat {shlex.quote(str(token))})" '
         f'--data-binary @FILE "{settings.url}/verify?wait=60"'

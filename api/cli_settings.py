@@ -6,19 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psycopg
-from sqlalchemy.exc import DBAPIError
 
-from api.data_folder import FolderInUse
-from api.dump import DumpFailed
-from api.migrate import SchemaTooNew
-from api.postgres_errors import PostgresError
-from api.server_database import NoServer
 from api.settings import BadSetting, Settings, load
-from api.supervisor import ServeFailed
-from verifier.data_errors import DataError
-
-FAULTS = (DataError, DumpFailed, FolderInUse, NoServer, OSError, PostgresError, SchemaTooNew, ServeFailed)
 
 data_option = click.option(
     "--data",
@@ -41,9 +30,13 @@ def faults_told() -> Iterator[None]:
     """Tell what is wrong with a server in one line."""
     try:
         yield
-    except DBAPIError as error:
-        raise click.ClickException(f"database: {str(error.orig).strip().splitlines()[0]}") from None
-    except psycopg.Error as error:
-        raise click.ClickException(f"database: {str(error).strip().splitlines()[0]}") from None
-    except FAULTS as error:
-        raise click.ClickException(str(error)) from None
+    except _known_faults() as error:  # evaluated only when something is wrong: a good start saves the imports
+        from api.faults import sentence  # noqa: PLC0415
+
+        raise click.ClickException(sentence(error)) from None
+
+
+def _known_faults() -> tuple[type[Exception], ...]:
+    from api.faults import KNOWN  # noqa: PLC0415
+
+    return KNOWN

@@ -1,6 +1,9 @@
 """What a server needs before its first request, made where it is missing: tables, an admin token, the demo set."""
 
+import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,16 +34,33 @@ async def prepare(settings: Settings) -> str:
         return await tokens.new_link(connection, token.id, LINK_SECONDS)
 
 
-def add_demo(settings: Settings) -> None:
+def add_demo(settings: Settings, *, announce: bool) -> None:
     """Register the validation set that every machine has.
+
+    Args:
+        settings: the server's; its database is up and migrated.
+        announce: write down what its workers can score on, as they do once they run: the first upload may come before.
 
     Raises:
         DataError: it cannot be made here.
-        OSError: the folder of sets cannot be written.
+        OSError: the folder of sets cannot be read or written.
+        sqlalchemy.exc.OperationalError, InterfaceError: the database does not answer.
     """
-    from verifier.valset_registry import Registry  # noqa: PLC0415 - meanwhile the API, which needs none, starts
+    from api.store import valsets  # noqa: PLC0415 - meanwhile the API, which needs none of it yet, starts
+    from verifier.valset_registry import Registry  # noqa: PLC0415
 
-    Registry(folder=settings.valset_folder).add_demo()
+    registry = Registry(folder=settings.valset_folder)
+    registry.add_demo()
+    if announce:
+        publish = partial(valsets.publish, hardware_class=settings.worker_class, registrations=registry.registrations())
+        asyncio.run(_write(settings, publish))
+
+
+async def _write(settings: Settings, statements: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+    assert settings.database is not None
+    engine = database.engine(settings.database, pooled=False)
+    async with engine.begin() as connection:
+        await statements(connection)
 
 
 async def admin_token(connection: AsyncConnection, file: Path) -> Token:

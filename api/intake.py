@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api import upload
 from api.access import CSRF_FIELD, CSRF_HEADER, Access
 from api.errors import DataRefused
+from api.hardware_class import HardwareClass
 from api.precheck_messages import Ask, Checked, Chosen
-from api.question import HardwareClass, Question
+from api.question import Question
 from api.resources import Resources
 from api.states import UNFINISHED, VERDICTS
 from api.store import jobs, quota, submitting, valsets

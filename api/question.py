@@ -6,16 +6,9 @@ Law: the same question has the same `job_id`, whoever asks it and however often.
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 
+from api.hardware_class import HardwareClass
 from verifier.report import ScoreDtype
-
-
-class HardwareClass(StrEnum):
-    """Which workers can answer."""
-
-    CPU = "cpu"
-    GPU = "gpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

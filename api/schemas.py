@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.question import HardwareClass
+from api.hardware_class import HardwareClass
 from api.states import State
 from api.store.jobs import JobView
 from api.store.journal import EventRow

@@ -1,8 +1,12 @@
 """The API process (`python -m api.server`): one application under uvicorn, ended gracefully by SIGTERM or ctrl-C.
 
+With `--held` it gets ready and serves only when its standard input ends: `seedgolf serve` prepares the database then.
+
 Ending: no new connection is taken, `wait` and event streams are answered at once, other requests are finished.
 """
 
+import argparse
+import sys
 from types import FrameType
 from typing import Final
 
@@ -35,13 +39,19 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until a signal comes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--held", action="store_true", help="serve only when standard input ends")
+    held = parser.parse_args().held
     logs.set_up()
-    serve(load())
-
-
-def serve(settings: Settings) -> None:
-    """Serve until a signal comes; with port 0 uvicorn logs the one it got."""
+    settings = load()
     app = create_app(settings)
+    if held:
+        sys.stdin.buffer.read()
+    serve(app, settings)
+
+
+def serve(app: FastAPI, settings: Settings) -> None:
+    """Serve until a signal comes; with port 0 uvicorn logs the one it got."""
     config = uvicorn.Config(
         app,
         host=settings.host,

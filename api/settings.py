@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from api.question import HardwareClass
+from api.hardware_class import HardwareClass
 
 PREFIX: Final = "SEEDGOLF_"
 DEFAULT_PORT: Final = 8765

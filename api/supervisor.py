@@ -1,6 +1,8 @@
 """`seedgolf serve`: the parent of PostgreSQL, the API and the workers; restarts what ends, stops all of it at its end.
 
 Strategy: one thread that waits for signals (`api/stop_signals.py`), so a child's end or a stop wakes it at once.
+The API is started first and held (`api/server.py`): it needs most of a start's time to get ready, and the database is
+prepared meanwhile; the workers, who compete for the same cores, start when it answers.
 Children die with this process whatever kills it (`api/child.py`). At a stop the API and the workers get SIGTERM
 together, finish what they answer or hand their job back, and PostgreSQL is stopped last.
 """
@@ -21,7 +23,6 @@ from typing import Final
 from api import child
 from api.data_folder import locked
 from api.embedded_postgres import EmbeddedPostgres
-from api.first_start import add_demo, prepare
 from api.settings import PREFIX, Settings, inherited
 from api.stop_signals import STOP, StopSignals
 from api.supervised import Supervised
@@ -46,11 +47,12 @@ class ServeFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """A server that answers: its settings as its children have them, and a code for one login."""
+    """A server that answers: its settings as its children have them, and a code for one login, good for a while."""
 
     settings: Settings
     workers: int
     login_code: str = field(repr=False)
+    login_seconds: int
 
 
 def serve(settings: Settings, *, workers: int, ready: Callable[[Serving], None], say: Callable[[str], None]) -> None:
@@ -70,22 +72,26 @@ def serve(settings: Settings, *, workers: int, ready: Callable[[Serving], None],
         signal.signal(signum, signal.default_int_handler)  # while nothing runs yet, leaving is enough
     with locked(settings.data):
         settings = settings.replaced(port=free_port(settings.host, settings.port))
-        with _database(settings) as (settings, postgres):
-            code = asyncio.run(prepare(settings))
-            children = _children(settings, workers, say)
-            everything = _databases(postgres, say) + children
+        with _database(settings) as (settings, postgres), _gate() as (gate, open_gate):
             ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a killed child leaves becomes ours
+            api, others = _children(settings, workers, say, gate)
+            needed = [*_databases(postgres, say), api]
+            api.tend(time.monotonic())
+            try:
+                serving = _prepared(settings, workers)
+            except BaseException:
+                _kill(api)
+                raise
+            open_gate()
             with StopSignals() as signals:
                 try:
-                    children[0].tend(time.monotonic())  # the API takes a second to start
-                    add_demo(settings)
-                    if _run(everything, signals, until=lambda: _is_up(children[0], settings)):
+                    if _run(needed, signals, until=lambda: _is_up(api, settings)):
                         write_atomically(settings.address_file, f"{settings.url}\n".encode())
-                        ready(Serving(settings=settings, workers=workers, login_code=code))
-                        _run(everything, signals)
+                        ready(serving)
+                        _run([*needed, *others], signals)
                 finally:
                     settings.address_file.unlink(missing_ok=True)
-                    _stop(children, signals)
+                    _stop([api, *others], signals)
 
 
 def free_port(host: str, port: int, *, seconds: float = PORT_SECONDS) -> int:
@@ -137,16 +143,34 @@ def _databases(postgres: EmbeddedPostgres | None, say: Callable[[str], None]) ->
     return [Supervised(name="PostgreSQL", begin=postgres.begin, say=say, process=postgres.process)] if postgres else []
 
 
-def _children(settings: Settings, workers: int, say: Callable[[str], None]) -> list[Supervised]:
+@contextmanager
+def _gate() -> Iterator[tuple[int, Callable[[], None]]]:
+    """A file descriptor, and what ends it for whoever reads it."""
+    reading, writing = os.pipe()
+    with open(reading, "rb"), open(writing, "wb") as gate:  # noqa: PTH123 - descriptors
+        yield reading, gate.close
+
+
+def _prepared(settings: Settings, workers: int) -> Serving:
+    from api import first_start  # noqa: PLC0415 - 0.8 s, in which the API gets ready too
+
+    code = asyncio.run(first_start.prepare(settings))
+    first_start.add_demo(settings, announce=workers > 0)
+    return Serving(settings=settings, workers=workers, login_code=code, login_seconds=first_start.LINK_SECONDS)
+
+
+def _children(
+    settings: Settings, workers: int, say: Callable[[str], None], gate: int
+) -> tuple[Supervised, list[Supervised]]:
+    """The API, which serves when `gate` ends, and the workers."""
     cores = len(os.sched_getaffinity(0))
     settings = settings.replaced(threads=settings.threads or max(1, cores // max(1, workers)))
-    environ = hand_on(settings)
-    modules = {"the API": API} | {f"worker {number}": WORKER for number in range(1, workers + 1)}
-    return [
-        Supervised(
-            name=name, begin=partial(child.start, [sys.executable, "-P", "-m", module], environ=environ), say=say
-        )
-        for name, module in modules.items()
+    run = partial(child.start, environ=hand_on(settings))
+    python = [sys.executable, "-P", "-m"]
+    api = Supervised(name="the API", begin=partial(run, [*python, API, "--held"], stdin=gate), say=say)
+    return api, [
+        Supervised(name=f"worker {number}", begin=partial(run, [*python, WORKER]), say=say)
+        for number in range(1, workers + 1)
     ]
 
 
@@ -187,10 +211,16 @@ def _stop(children: Sequence[Supervised], signals: StopSignals) -> None:
     while any(process.poll() is None for process in running) and time.monotonic() < deadline:
         if signals.wait(deadline - time.monotonic()):
             break
-    for process in running:
+    for each in children:
+        _kill(each)
+
+
+def _kill(each: Supervised) -> None:
+    """End a child with its whole process group, and wait for it."""
+    if each.process:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(each.process.pid, signal.SIGKILL)
+        each.process.wait()
 
 
 def _reap_strays(own: Set[int]) -> None:

@@ -24,8 +24,9 @@ from api import database, keyring, logs, queue
 from api import settings as service_settings
 from api.bench import Bench
 from api.blobs import Blobs
+from api.hardware_class import HardwareClass
 from api.patience import DatabaseLost, Patience, PatientConnector
-from api.question import HardwareClass, queue_name
+from api.question import queue_name
 from api.scratch import own_place
 from api.settings import BadSetting, Settings
 from api.signing import sign_forever

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.question import HardwareClass
+from api.hardware_class import HardwareClass
 from api.states import VERDICTS, State
 from api.store.journal import EventRow, events_after
 from api.store.procrastinate_tables import TODO, tickets

@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.question import HardwareClass
+from api.hardware_class import HardwareClass
 from api.states import State
 from api.store.tables import artifacts, jobs, submissions
 

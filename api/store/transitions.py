@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import queue
-from api.question import HardwareClass, queue_name
+from api.hardware_class import HardwareClass
+from api.question import queue_name
 from api.states import State, sources
 from api.store import journal
 from api.store.tables import jobs, reports, submissions

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.question import HardwareClass
+from api.hardware_class import HardwareClass
 from api.store.tables import valsets
 from verifier.valset import Registration
 

@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api import database
 from api.blobs import Blobs
-from api.question import HardwareClass, Question
+from api.hardware_class import HardwareClass
+from api.question import Question
 from api.settings import Settings
 from api.states import State
 from api.store import jobs, journal, transitions

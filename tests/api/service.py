@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from api import database
 from api.app import create_app
 from api.floods import Floods
-from api.question import HardwareClass
+from api.hardware_class import HardwareClass
 from api.resources import Resources
 from api.settings import Settings
 from api.store import tokens, valsets

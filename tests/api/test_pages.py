@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse
 
 import api
 from api import badge, charts, pages
-from api.question import HardwareClass
+from api.hardware_class import HardwareClass
 from api.states import State
 from api.store.jobs import EventRow, JobView
 from api.store.keys import KnownKey

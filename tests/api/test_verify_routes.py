@@ -5,7 +5,8 @@ import hashlib
 import pytest
 from sqlalchemy import update
 
-from api.question import HardwareClass, Question
+from api.hardware_class import HardwareClass
+from api.question import Question
 from api.states import State
 from api.store.tables import jobs
 from api.store.tokens import Scope

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.question import HardwareClass
+from api.hardware_class import HardwareClass
 from api.states import State
 from api.store import keys, leaderboard, shares, statistics, valsets
 from api.store.withdrawing import NotYours

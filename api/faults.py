@@ -1,0 +1,35 @@
+"""What can be wrong with a server, and how to say it in one line. Imported when something is: it costs 0.8 s."""
+
+from typing import Final
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
+from api.data_folder import FolderInUse
+from api.dump import DumpFailed
+from api.migrate import SchemaTooNew
+from api.postgres_errors import PostgresError
+from api.server_database import NoServer
+from api.supervisor import ServeFailed
+from verifier.data_errors import DataError
+
+KNOWN: Final[tuple[type[Exception], ...]] = (
+    DBAPIError,
+    DataError,
+    DumpFailed,
+    FolderInUse,
+    NoServer,
+    OSError,
+    PostgresError,
+    SchemaTooNew,
+    ServeFailed,
+    psycopg.Error,
+)
+
+
+def sentence(error: Exception) -> str:
+    """One line; of what a database said the first one, for the rest repeats the statement."""
+    if isinstance(error, DBAPIError | psycopg.Error):
+        said = str(error.orig if isinstance(error, DBAPIError) else error)
+        return f"database: {said.strip().splitlines()[0]}"
+    return str(error)
