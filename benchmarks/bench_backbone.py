@@ -156,11 +156,16 @@ def table(name: str, medians: dict[str, float]) -> str:
 
 
 def processor() -> str:
-    """The number and kind of processors, as in "2-core AMD EPYC"."""
+    """The number and kind of processors, as in "2-core AMD EPYC (family 25, model 17)"; the name alone says little."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{os.cpu_count()}-core {names[0] if names else platform.machine()}"
+    facts: dict[str, str] = {}
+    for line in info.read_text().splitlines() if info.exists() else []:
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    if "model name" not in facts:
+        return f"{os.cpu_count()}-core {platform.machine()}"
+    kind = f"family {facts.get('cpu family')}, model {facts.get('model')}"
+    return f"{os.cpu_count()}-core {facts['model name']} ({kind})"
 
 
 def preamble(rounds: int, note: str) -> str:
