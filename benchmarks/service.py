@@ -78,9 +78,14 @@ def tiny_set(folder: Path) -> str:
     return register(folder).name
 
 
+def tiny_draft(name: str) -> Draft:
+    """The parts of a tiny artifact for that set."""
+    return Draft(manifest=manifest() | {"name": name})
+
+
 def tiny_entry(name: str) -> bytes:
     """A tiny artifact for that set; files of different names differ and score the same."""
-    return Draft(manifest=manifest() | {"name": name}).build()
+    return tiny_draft(name).build()
 
 
 def _wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
