@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.seedgolf-runtime
 STAMP := $(VENV)/.seedgolf-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve setup test test-shapes lint types arch docs docker-check dist fuzz golden bench bench-backbone bench-score bench-train chaos load hostile clean
+.PHONY: help demo serve setup test test-shapes lint types arch docs links docker-check dist fuzz golden bench bench-backbone bench-score bench-train chaos load hostile clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -53,6 +53,10 @@ arch: $(STAMP) ## the direction of imports
 
 docs: $(STAMP) ## the documentation as a site in ./site; broken links and anchors fail
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict  # --quiet would make --strict pass everything
+
+links: docs ## the site's external links too; needs the internet
+	$(PIP_INSTALL) -e '.[links]'
+	$(BIN)/linkchecker --no-status --check-extern --ignore-url '404\.html' --ignore-url '^https?://(golf\.example|localhost|127\.0\.0\.1)' site/index.html
 
 docker-check: $(STAMP) ## compose.yaml and Dockerfile, without an engine
 	$(BIN)/python -m pytest -q tests/docker

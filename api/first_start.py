@@ -47,7 +47,7 @@ def add_demo(settings: Settings, *, announce: bool) -> None:
         sqlalchemy.exc.OperationalError, InterfaceError: the database does not answer.
     """
     from api.store import valsets  # noqa: PLC0415 - meanwhile the API, which needs none of it yet, starts
-    from verifier.valset_registry import Registry  # noqa: PLC0415
+    from verifier.valset_registry import Registry  # noqa: PLC0415 - the same
 
     registry = Registry(folder=settings.valset_folder)
     registry.add_demo()

@@ -41,7 +41,7 @@ class Fault(click.ClickException):
         self.is_usage = is_usage
 
     @property
-    def exit_code(self) -> int:  # type: ignore[override]
+    def exit_code(self) -> int:  # type: ignore[override]  # click's is a plain attribute
         """2 where the command was wrong, 1 where something else was."""
         return 2 if self.is_usage else 1
 

@@ -60,7 +60,7 @@ def _listening_bar(received: Callable[[int], None]) -> type[tqdm]:
 
     class ListeningBar(tqdm):
         def __init__(self, *args: object, **settings: object) -> None:
-            super().__init__(*args, **{**settings, "disable": True})  # type: ignore[no-untyped-call]
+            super().__init__(*args, **{**settings, "disable": True})  # type: ignore[no-untyped-call]  # tqdm has no types
 
         def update(self, n: float | None = 1) -> None:
             received(int(n or 0))

@@ -61,7 +61,7 @@ class StackedMuon(Optimizer):
                     raise ValueError(f"Muon takes matrices, got a parameter of shape {tuple(parameter.shape)}")
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # returns no loss
         """Update every parameter that has a gradient; `closure` is not supported."""
         assert closure is None
         for group in self.param_groups:

@@ -121,7 +121,7 @@ def _judged(
     track_dir: Path | None,
     threads: int | None,
     dtype: str,
-    **options: Any,  # noqa: ANN401
+    **options: Any,  # noqa: ANN401 - click's, checked by `Settings`
 ) -> Report | None:
     environ = os.environ  # noqa: TID251 - only handed on: child_environment says which names the child gets
     cores = max(1, len(os.sched_getaffinity(0)) // processes_here(environ))

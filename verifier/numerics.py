@@ -73,7 +73,7 @@ def self_test_error(device: torch.device, multiply: Callable[[Tensor, Tensor], T
 
 def _set_cpu(max_error: float) -> Numerics:
     cpu, refused_error = torch.device("cpu"), None
-    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch types it not
         torch.set_float32_matmul_precision("medium")
         error = self_test_error(cpu)
         if error < max_error:

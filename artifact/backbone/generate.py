@@ -120,7 +120,7 @@ def fill_array(
 ) -> None:
     """Fill `out`, C-contiguous [out, in] of the number type's storage, with a map."""
     encoding = Encoding(number_type=number_type, exponent=random_map.exponent)
-    assert out.flags.c_contiguous and (out.shape, out.dtype) == (random_map.shape, encoding.dtype)  # noqa: PT018
+    assert out.flags.c_contiguous and (out.shape, out.dtype) == (random_map.shape, encoding.dtype)  # noqa: PT018 - one contract
     lookup = lookup or fastest_lookup()
     name, shape = random_map.name, random_map.shape
     match random_map.distribution:

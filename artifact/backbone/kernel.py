@@ -17,7 +17,7 @@ VALUES = 8_192
 PATTERNS = {1: torch.int8, 2: torch.int16, 4: torch.int32}
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit  # type: ignore[untyped-decorator]  # Triton has no types
 def lookup_kernel(
     table: tl.tensor,
     out: tl.tensor,
@@ -47,7 +47,7 @@ def lookup_kernel(
 def lookup(stream: Stream, table: Tensor, out: Tensor, first_block: int = 0) -> None:
     """The Triton engine's `Lookup`: `table` and `out` are contiguous tensors of one dtype on one device."""
     pattern = PATTERNS[out.element_size()]
-    with torch.cuda.device_of(out):  # type: ignore[no-untyped-call]
+    with torch.cuda.device_of(out):  # type: ignore[no-untyped-call]  # torch types it not
         lookup_kernel[(triton.cdiv(out.numel(), VALUES),)](
             table.view(pattern),
             out.view(-1).view(pattern),

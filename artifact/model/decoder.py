@@ -67,7 +67,7 @@ class Decoder(nn.Module):
         size = (model.vocab_size, model.model_dim)
         self.model = model
         table = torch.zeros(size, device=device)
-        self.embed: nn.Embedding = nn.Embedding.from_pretrained(table, freeze=False)  # type: ignore[no-untyped-call]
+        self.embed: nn.Embedding = nn.Embedding.from_pretrained(table, freeze=False)  # type: ignore[no-untyped-call]  # torch types it not
         self.head = None if model.tie_embeddings else Linear(LEARNED, size, device=device)
         self.layers = nn.ModuleList(layers)
         self.skips = nn.ParameterList(torch.ones(model.model_dim, device=device) for _ in range(model.num_skips))

@@ -118,5 +118,5 @@ def _stack_low_rank(linears: Sequence[Linear]) -> tuple[Tensor, Tensor, Tensor] 
     pairs = [pair for pair in factors if pair is not None]
     if len(pairs) < len(linears) or sum(len(lora_a) for lora_a, _ in pairs) > MAX_STACKED_RANK:
         return None
-    lora_b = torch.block_diag(*[lora_b for _, lora_b in pairs])  # type: ignore[no-untyped-call]
+    lora_b = torch.block_diag(*[lora_b for _, lora_b in pairs])  # type: ignore[no-untyped-call]  # torch types it not
     return torch.cat([linear.weight for linear in linears]), torch.cat([lora_a for lora_a, _ in pairs]), lora_b

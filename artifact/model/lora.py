@@ -26,7 +26,7 @@ def low_rank_linear(
         return linear(x, weight) + linear(linear(x, lora_a), lora_b)
     dtype = _compute_dtype(x)
     operands = (part.to(dtype) for part in (x, weight, lora_a, lora_b))
-    y: Tensor = MergedLowRank.apply(*operands)  # type: ignore[no-untyped-call]
+    y: Tensor = MergedLowRank.apply(*operands)  # type: ignore[no-untyped-call]  # torch types it not
     return y
 
 
@@ -53,7 +53,7 @@ class MergedLowRank(torch.autograd.Function):
     """The merged form; all four arguments have one type. A gradient for `weight` is never computed."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, lora_a: Tensor, lora_b: Tensor) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, x: Tensor, weight: Tensor, lora_a: Tensor, lora_b: Tensor) -> Tensor:  # noqa: ANN401 - torch's own
         """One product with the merged matrix, which is kept for the backward pass."""
         merged = torch.addmm(weight, lora_b, lora_a)
         ctx.save_for_backward(x, merged, lora_a, lora_b)
@@ -61,7 +61,7 @@ class MergedLowRank(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor]:  # noqa: ANN401
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor]:  # noqa: ANN401 - torch's own
         """DX with the merged matrix, dA = (dY B)^T X, dB = dY^T (X A^T)."""
         x, merged, lora_a, lora_b = ctx.saved_tensors
         grad_x = grad @ merged if ctx.needs_input_grad[0] else None
