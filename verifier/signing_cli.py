@@ -18,7 +18,6 @@ from verifier.data_errors import DataError
 from verifier.dsse import MAX_ENVELOPE_BYTES
 from verifier.report import MAX_REPORT_BYTES, Report
 from verifier.shards import file_sha256
-from verifier.signing_errors import SigningError
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -30,7 +29,7 @@ def faults_in_one_line() -> Iterator[None]:
     """End with a message and exit code 1 where a file is at fault."""
     try:
         yield
-    except (SigningError, DataError) as error:
+    except DataError as error:
         raise click.ClickException(f"{error.code}: {error}") from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or 'disk'}: {error.strerror or error}") from None

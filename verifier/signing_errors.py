@@ -12,20 +12,13 @@ The order above is the order in which a reader checks. A message says where, wha
 repeats key material or payload bytes.
 """
 
-from typing import ClassVar
+from verifier.data_errors import DataError
 
 
-class SigningError(ValueError):
-    """A fault of a key or an envelope: `code` is stable; `where`, `expected`, `got` and `next_step` are for people."""
+class SigningError(DataError):
+    """A fault of a key or an envelope."""
 
-    code: ClassVar[str] = "signing-error"
-
-    def __init__(self, where: str, *, expected: str, got: str, next_step: str = "") -> None:
-        super().__init__(f"{where}: expected {expected}, got {got}" + (f"; {next_step}" if next_step else ""))
-        self.where = where
-        self.expected = expected
-        self.got = got
-        self.next_step = next_step
+    code = "signing-error"
 
 
 class BadKey(SigningError):
