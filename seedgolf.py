@@ -3,8 +3,9 @@
 It knows the names and one-line helps of the commands, never their code: `seedgolf inspect` must start without torch.
 """
 
+import signal
 from importlib import import_module
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -47,7 +48,8 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "serve": Entry("api.cli:serve", "Run a verification server: database, API and workers."),
         "worker": Entry("api.cli:worker", "Add a worker to a server, one per GPU."),
         "token": Entry("api.token_cli:token", "Make, list and revoke access tokens."),
-        "rotate-key": Entry("api.cli:rotate_key", "Replace the key that a server's workers sign with."),
+        "rotate-key": Entry("api.key_cli:rotate_key", "Replace the key that a server's workers sign with."),
+        "retire-key": Entry("api.key_cli:retire_key", "Take a signing key of a server out of use."),
         "db": Entry("api.db_cli:db", "Upgrade, dump and restore a server's database."),
     },
     "This command": {
@@ -73,6 +75,14 @@ class LazyGroup(click.Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command), entry.target
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
+        """Run the command; ctrl-C ends it as a shell expects, and not with click's 1, which would be a verdict."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nstopped by ctrl-C", err=True)
+            ctx.exit(128 + signal.SIGINT)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview from `SECTIONS` alone, so that help imports nothing."""

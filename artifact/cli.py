@@ -1,6 +1,6 @@
 """`seedgolf inspect`, `diff` and `unpack`: looking at artifacts without torch.
 
-Exit codes: 0 done (diff: equal), 1 the artifact is faulty (diff: different), 2 usage.
+Exit codes: 0 done (diff: equal), 1 different (diff alone), 2 the command or a file is wrong.
 """
 
 import json
@@ -13,12 +13,14 @@ from rich.console import Console, RenderableType
 from artifact import inspection, view
 from artifact.format import container, limits, payload
 from artifact.format.container import Artifact
-from artifact.format.errors import ArtifactError
+from artifact.format.errors import ArtifactError, UnsupportedVersion
 from artifact.format.tensors import expected_tensors
+from artifact.usage_fault import UsageFault
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 TENSORS_NAME = "tensors.safetensors"
 MANIFEST_NAME = "manifest.json"
+DAMAGED = "the file is damaged or was not written by seedgolf: pack it again, and transfer it as binary"
 
 
 @click.command(epilog="Example: seedgolf inspect run/artifact.sgolf")
@@ -67,7 +69,7 @@ def unpack(file: Path, folder: Path) -> None:
     }
     standing = [folder / name for name in parts if (folder / name).exists()]
     if standing:
-        raise click.ClickException(f"{standing[0]} exists; name another folder or remove it")
+        raise UsageFault(f"{standing[0]} exists; name another folder or remove it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in parts.items():
@@ -75,23 +77,24 @@ def unpack(file: Path, folder: Path) -> None:
                 target.write(data)
             click.echo(f"{folder / name}  {len(data):,} bytes")
     except OSError as error:
-        raise click.ClickException(f"can't write {error.filename or folder}: {error.strerror}") from None
+        raise UsageFault(f"can't write {error.filename or folder}: {error.strerror}") from None
 
 
 def load(file: Path) -> Artifact:
     """Read and check an artifact, reading at most one byte beyond the format's cap.
 
     Raises:
-        click.ClickException: with the fault's code and message, exit code 1.
+        UsageFault: with the fault's code and message.
     """
     try:
         with file.open("rb") as source:
             data = source.read(limits.MAX_FILE_BYTES + 1)
         return container.read(data)
     except ArtifactError as error:
-        raise click.ClickException(f"{file}: {error.code}: {error}") from None
+        next_step = "upgrade seedgolf" if isinstance(error, UnsupportedVersion) else DAMAGED
+        raise UsageFault(f"{file}: {error.code}: {error}; {next_step}") from None
     except OSError as error:
-        raise click.ClickException(f"can't read {file}: {error.strerror}") from None
+        raise UsageFault(f"can't read {file}: {error.strerror}") from None
 
 
 def show(page: RenderableType) -> None:

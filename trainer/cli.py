@@ -1,7 +1,8 @@
 """The commands `seedgolf train` and `seedgolf plot`.
 
-Exit codes of `train`: 0 trained, packed and proved; 1 the run or the data failed; 2 usage; 128 + the signal's
-number when a signal ended it (the artifact is packed all the same). Progress goes to stderr, results to stdout.
+Exit codes of `train`: 0 trained, packed and proved; 1 the run failed; 2 the command, its config or the data are wrong;
+128 + the signal's number when a signal ended it (the artifact is packed all the same). Progress goes to stderr, results
+to stdout.
 """
 
 import json
@@ -16,34 +17,24 @@ import click
 from rich.console import Console
 
 from artifact.format.errors import ArtifactError
+from artifact.usage_fault import UsageFault
 from trainer import overrides, toml
 from trainer.config import Config
 from trainer.corpus_files import CorpusFiles, find_corpus
-from trainer.errors import ConfigError, RunFolderError, TrainerError
+from trainer.errors import ConfigError, NonFiniteLoss, RebuildMismatch, RunFolderError, TrainerError
 from trainer.interrupt import Interrupt
 from trainer.presets import PRESETS, preset
+from trainer.reproduce import NotAccepted
 from trainer.result import summary
 from trainer.runfolder import RunFolder, read_files
 from trainer.session import Request, run_training
-from verifier.data_errors import DataError
+from verifier.data_errors import DataError, NonFiniteNats
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE_TO_WRITE = click.Path(dir_okay=False, path_type=Path)
-USAGE_ERRORS = (ConfigError, RunFolderError)
-
-
-class Fault(click.ClickException):
-    """A fault of config, data, run or disk, in one line."""
-
-    def __init__(self, message: str, *, is_usage: bool) -> None:
-        super().__init__(message)
-        self.is_usage = is_usage
-
-    @property
-    def exit_code(self) -> int:  # type: ignore[override]  # click's is a plain attribute
-        """2 where the command was wrong, 1 where something else was."""
-        return 2 if self.is_usage else 1
+ANSWERS = (ArtifactError, NonFiniteLoss, NonFiniteNats, NotAccepted, RebuildMismatch)
+"""What a run found out; every other fault was there before it began."""
 
 
 @contextmanager
@@ -52,13 +43,19 @@ def faults_in_one_line() -> Iterator[None]:
     try:
         yield
     except (TrainerError, DataError, ArtifactError) as error:
-        raise Fault(f"{error.code}: {error}", is_usage=isinstance(error, USAGE_ERRORS)) from None
+        raise (click.ClickException if isinstance(error, ANSWERS) else UsageFault)(f"{error.code}: {error}") from None
     except OSError as error:
-        raise Fault(f"{error.filename or 'disk'}: {error.strerror or error}", is_usage=False) from None
+        raise UsageFault(f"{error.filename or 'disk'}: {error.strerror or error}") from None
 
 
 @click.command(epilog="Example: seedgolf train --preset demo --out runs/demo")
-@click.option("--preset", "preset_name", metavar="NAME", help=f"Where to start: {', '.join(PRESETS)}.")
+@click.option(
+    "--preset",
+    "preset_name",
+    metavar="NAME",
+    shell_complete=lambda _ctx, _param, start: [name for name in PRESETS if name.startswith(start)],
+    help=f"Where to start: {', '.join(PRESETS)}.",
+)
 @click.option("--config", "config_file", type=FILE, help="TOML file whose fields replace the preset's.")
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Replace one field; may be repeated.")
 @click.option("--out", type=FOLDER, help="Run folder to make, or with --resume the one to go on with.")
@@ -90,7 +87,7 @@ def train(  # noqa: PLR0913 - one parameter an option
     """Train a model inside a wall-clock budget and pack it into OUT/artifact.sgolf.
 
     Under torchrun every process takes its share of each batch:
-    torchrun --standalone --nproc-per-node 8 -m trainer --preset lora_768 --data data/sp1024 --out runs/1
+    torchrun --standalone --nproc-per-node 8 -m seedgolf train --preset lora_768 --data data/sp1024 --out runs/1
     """
     given = (preset_name, config_file, settings, corpus, train_shards, val_shards, tokenizer)
     with faults_in_one_line():

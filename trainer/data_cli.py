@@ -1,6 +1,7 @@
 """The commands under `seedgolf data`: make a corpus, fetch one, look at one.
 
-Exit codes: 0 done, 1 the data or the network is at fault, 2 usage. Progress goes to stderr, results to stdout.
+Exit codes: 0 done, 2 the command or the data are wrong, 3 the hub does not answer. Progress goes to stderr, results to
+stdout.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,19 +17,22 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
+from artifact.usage_fault import UsageFault
 from trainer.corpus import Recipe, Stage, prepare
 from trainer.corpus_files import CorpusFiles, find_corpus
 from trainer.corpus_info import CorpusInfo, measure
 from trainer.documents import TextUnit
-from trainer.fetch import fetch
+from trainer.fetch import FetchError, fetch
+from trainer.tokenizer_training import MIN_VOCAB_SIZE
 from verifier import demo_corpus, progress
 from verifier.data_errors import DataError
-from verifier.shards import read_shard
+from verifier.shards import TOKEN_VALUES, read_shard
 from verifier.tokenizer import load_tokenizer
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 ANY = click.Path(exists=True, path_type=Path)
+VOCAB_SIZES = click.IntRange(MIN_VOCAB_SIZE, TOKEN_VALUES)
 SHOWN_DIGEST = 16
 REFRESHES = (
     500  # how often a bar is told of its work at most: telling it of every document would cost more than reading
@@ -37,17 +41,26 @@ REFRESHES = (
 P = ParamSpec("P")
 
 
+class NoAnswer(click.ClickException):
+    """The network, and nobody's data, is at fault."""
+
+    exit_code = 3
+
+
 def faults_in_one_line(command: Callable[P, None]) -> Callable[P, None]:
-    """Let `command` end with a message and exit code 1 where data, network or disk are at fault."""
+    """Let `command` end with a message and an exit code where data, network or disk are at fault."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
+        except FetchError as error:
+            is_usage = error.where.startswith("--")  # an option asks for what the hub does not have
+            raise (UsageFault if is_usage else NoAnswer)(f"{error.code}: {error}") from None
         except DataError as error:
-            raise click.ClickException(f"{error.code}: {error}") from None
+            raise UsageFault(f"{error.code}: {error}") from None
         except OSError as error:
-            raise click.ClickException(f"{error.filename or 'disk'}: {error.strerror or error}") from None
+            raise UsageFault(f"{error.filename or 'disk'}: {error.strerror or error}") from None
 
     return run
 
@@ -65,7 +78,9 @@ def data() -> None:
 @click.argument("inputs", type=ANY, nargs=-1, required=True)
 @click.option("--out", type=FOLDER, required=True, help="Folder to make; it appears whole or not at all.")
 @click.option("--tokenizer", type=FILE, help="Use this SentencePiece model; without it one is trained.")
-@click.option("--vocab-size", default=1024, show_default=True, help="Pieces of the tokenizer to train.")
+@click.option(
+    "--vocab-size", type=VOCAB_SIZES, default=1024, show_default=True, help="Pieces of the tokenizer to train."
+)
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -149,6 +164,8 @@ def info_command(*, paths: tuple[Path, ...], tokenizer: Path | None, decode: boo
         click.echo(found.model_dump_json(indent=2))
     else:
         Console(highlight=False).print(info_table(found))
+        if decode:
+            click.echo("Every document was decoded: its bytes are those that its tokens count.")
 
 
 @contextmanager

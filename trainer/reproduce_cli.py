@@ -1,7 +1,8 @@
 """`seedgolf reproduce`: train an artifact again on this machine and say whether its score can be had that way.
 
-Exit codes: 0 reproduced; 1 not reproduced, or the file or the data cannot be used; 2 usage; 3 inconclusive, or the
-judge gave no verdict; 128 + the signal's number when a signal ended it. Progress goes to stderr, results to stdout.
+Exit codes: 0 reproduced; 1 not reproduced, or the file is rejected; 2 the command, a file or the data are wrong;
+3 inconclusive, or the judge gave no verdict; 128 + the signal's number when a signal ended it. Progress goes to stderr,
+results to stdout.
 """
 
 import os
@@ -171,4 +172,6 @@ def summary(found: Reproduction, report: Path) -> Iterator[str]:
     if found.same_bits:
         yield "every target has the same nats in both"
     yield f"twin minus file {found.excess:+.6f} nats per token; luck allows {found.tolerance:.6f} (one-sided, 1 %)"
-    yield f"{found.outcome.value.replace('-', ' ')}; {report}"
+    is_slower = found.outcome is Outcome.INCONCLUSIVE
+    why = ": fewer steps than the file claims, on a machine that is not the track's" if is_slower else ""
+    yield f"{found.outcome.value.replace('-', ' ')}{why}; {report}"

@@ -83,7 +83,9 @@ OVER_LIMIT: Final = (
     "over the limit of {train_seconds_limit:.1f} s: a single step or packing took longer than any before it; "
     "a track with this limit will reject the file"
 )
-UNSCORED: Final = "packed without a score: go on with --resume, or score the file with seedgolf verify"
+UNSCORED: Final = (
+    "packed without a score: go on with `seedgolf train --resume --out RUN`, or score the file with `seedgolf verify`"
+)
 
 
 def summary(numbers: Mapping[str, object]) -> list[str]:

@@ -76,7 +76,8 @@ def open_folder(root: Path, *, resume: bool) -> RunFolder:
     """
     folder = RunFolder(root=root)
     if not resume and (folder.metrics.exists() or folder.artifact.exists()):
-        raise RunFolderError(f"{root}: this folder holds a run; add --resume to continue it, or take another --out")
+        advice = "" if folder.is_finished else f"go on with `seedgolf train --resume --out {root}`, or "
+        raise RunFolderError(f"{root}: this folder holds a run; {advice}take another --out")
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -123,4 +123,6 @@ def _prove(run: Run, finished: Finished) -> Numbers:
         numbers |= rebuilt.numbers
         write_json(run.folder.result, numbers)
         rebuilt.check(run.folder.artifact)
+    if run.folder.is_finished:  # there is nothing to go on with
+        run.folder.checkpoint.unlink(missing_ok=True)
     return numbers

@@ -12,6 +12,7 @@ from verifier.case import Case, Watch
 from verifier.environment import Machine
 from verifier.errors import CheckFailed, Code, MachineTooSmall
 from verifier.report import EvalRecord
+from verifier.target_nats import Nats
 from verifier.valset import ValidationSet
 from verifier.windows import Windows, plan_windows
 
@@ -29,6 +30,7 @@ class Bench:
         batch_windows: windows in every batch.
         watch: told how far the run is.
         network: there after the backbone check.
+        target_nats: of every target in stream order; there after a whole set was scored.
     """
 
     machine: Machine
@@ -37,6 +39,11 @@ class Bench:
     batch_windows: int
     watch: Watch
     network: Decoder | None = field(default=None, repr=False)
+    target_nats: Nats | None = field(default=None, repr=False)
+
+    def observe(self, nats: Nats) -> None:
+        """Keep the nats that were scored."""
+        self.target_nats = nats
 
     @property
     def merged(self) -> Decoder:

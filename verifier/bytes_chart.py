@@ -4,15 +4,22 @@ Two bars: the parts against each other, and all of them against the track's limi
 by report.css. Knows no file; escapes what it is given.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
 from typing import Final
 
-from verifier.report import SizeRecord
+from artifact.format.accounting import MAX_STEP_BYTES
+from verifier.report import SizeRecord, TensorSize
 
 WIDTH: Final = 1000
+PACKED: Final = (
+    "One zlib stream holds all tensors. Packed are the bytes by which it moved on while a tensor came out of it: "
+    f"measured, within {MAX_STEP_BYTES} bytes at either end; with the header they sum to the payload."
+)
+LAYER: Final = re.compile(r"\A(layers|skips)\.\d+")
 SVG: Final = f'<svg class="bar" viewBox="0 0 {WIDTH} 10" preserveAspectRatio="none" role="img"'
 
 
@@ -22,6 +29,16 @@ class Part:
 
     name: str
     inflated_bytes: int | None
+    packed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """The tensors of one role in every layer."""
+
+    name: str
+    num_tensors: int
+    inflated_bytes: int
     packed_bytes: int
 
 
@@ -61,6 +78,37 @@ def rows(size: SizeRecord) -> Iterator[str]:
             f'<td class="number" data-label="{label}">{text}</td>' if text else "<td></td>" for label, text in cells
         )
         yield f'<tr><th scope="row">{swatch}{escape(part.name)}</th>{numbers}</tr>'
+
+
+def roles(size: SizeRecord) -> tuple[Role, ...]:
+    """The tensors by role, the largest first: all layers together, and a tensor's scales with its codes."""
+    merged: dict[str, list[TensorSize]] = {}
+    for tensor in size.tensors:
+        merged.setdefault(LAYER.sub(r"\1.*", tensor.name.removesuffix(".scale")), []).append(tensor)
+    found = (
+        Role(
+            name=name,
+            num_tensors=len(tensors),
+            inflated_bytes=sum(tensor.inflated_bytes for tensor in tensors),
+            packed_bytes=sum(tensor.compressed_bytes for tensor in tensors),
+        )
+        for name, tensors in merged.items()
+    )
+    return tuple(sorted(found, key=lambda role: -role.packed_bytes))
+
+
+def role_rows(size: SizeRecord) -> Iterator[str]:
+    """A row a role: how many tensors, bytes before and after compression, share of all that counts."""
+    total = size.total_bytes or 1
+    for role in roles(size):
+        numbers = (
+            ("tensors", f"{role.num_tensors:,}"),
+            ("bytes", f"{role.inflated_bytes:,}"),
+            ("packed", f"{role.packed_bytes:,}"),
+            ("share", f"{role.packed_bytes / total:.1%}"),
+        )
+        cells = "".join(f'<td class="number" data-label="{label}">{text}</td>' for label, text in numbers)
+        yield f'<tr><th scope="row">{escape(role.name)}</th>{cells}</tr>'
 
 
 def _composition(found: tuple[Part, ...]) -> str:

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from artifact.format import limits
+from artifact.usage_fault import UsageFault
 from verifier import render_html, render_markdown, render_terminal, sandbox
 from verifier.child_environment import is_first_process, processes_here, under_torchrun
 from verifier.choice import Choice, choose
@@ -27,19 +28,12 @@ from verifier.valset_registry import Registry, default_folder
 from verifier.verify_progress import watching
 
 REJECTED: Final = 1
-USAGE: Final = 2
 NO_VERDICT: Final = 3
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 FILE_TO_WRITE: Final = click.Path(dir_okay=False, path_type=Path)
 FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 BATCH_DEFAULTS: Final = f"{BATCH_TOKENS_CPU:,} tokens on a CPU, {BATCH_TOKENS_CUDA:,} on CUDA"
-
-
-class UsageFault(click.ClickException):
-    """The command, or a file that it names, is wrong; nothing was judged."""
-
-    exit_code = USAGE
 
 
 class NoVerdict(click.ClickException):
@@ -96,6 +90,8 @@ def verify(
 
     Exits with 0 accepted or screened, 1 rejected, 2 usage, 3 no verdict.
     """
+    for target in (markdown, html):
+        _can_be_written(target)
     before = signal.signal(signal.SIGTERM, _end)
     try:
         report = _judged(file, **options)
@@ -103,12 +99,12 @@ def verify(
         signal.signal(signal.SIGTERM, before)
     if report is None:  # a process of torchrun other than the first
         return
-    _write(markdown, render_markdown.render(report))
-    _write(html, render_html.page(report))
     if as_json:
         click.echo(report.to_bytes(), nl=False)
     else:
         Console(highlight=False).print(render_terminal.render(report))
+    _write(markdown, render_markdown.render(report))
+    _write(html, render_html.page(report))
     sys.exit(REJECTED if report.verdict is Verdict.REJECTED else 0)
 
 
@@ -158,6 +154,12 @@ def _opened(
         raise UsageFault(f"{error.code}: {error}") from None
     except OSError as error:
         raise UsageFault(f"{error.filename or file}: {error.strerror}") from None
+
+
+def _can_be_written(target: Path | None) -> None:
+    """Look before the judging, which can take minutes, that its report has a place to go."""
+    if target is not None and not os.access(target.parent, os.W_OK):
+        raise UsageFault(f"can't write {target}: expected a folder to write into, got {target.parent}")
 
 
 def _write(target: Path | None, text: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from verifier.compare_curves import Curves, curves
 from verifier.compare_errors import (
     DuplicateRun,
     Incomparable,
@@ -19,7 +20,7 @@ from verifier.compare_errors import (
     NoVariation,
     TooFewRuns,
 )
-from verifier.scored_run import Entry, Ruler, ScoredRun, scored_run
+from verifier.scored_run import Entry, Ruler, ScoredRun, curve_of, scored_run
 from verifier.significance import MARGIN_NATS, MIN_RUNS, Sample, WelchTest, sample, welch
 
 SHOWN_DIGEST: Final = 16
@@ -55,12 +56,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Candidates, and with a baseline the test of their gain."""
+    """Candidates, and with a baseline the test of their gain; `curves` only where every report has its own."""
 
     ruler: Ruler
     candidates: Group
     baseline: Group | None = None
     test: WelchTest | None = None
+    curves: Curves | None = None
 
     def per_byte(self, nats_per_token: float) -> float:
         """The same amount in nats per byte."""
@@ -91,11 +93,13 @@ def compare(
     _check_distinct(runs, "artifact", lambda run: run.artifact_sha256)
     _check_distinct(runs, "score, bit for bit", lambda run: run.nats_sha256)
     group = _group(ours, "candidates")
-    if not theirs:
-        return Comparison(ruler=ours[0].ruler, candidates=group)
-    beaten = _group(theirs, "baseline")
+    beaten = _group(theirs, "baseline") if theirs else None
     return Comparison(
-        ruler=ours[0].ruler, candidates=group, baseline=beaten, test=_test(group, beaten, margin_nats=margin_nats)
+        ruler=ours[0].ruler,
+        candidates=group,
+        baseline=beaten,
+        test=_test(group, beaten, margin_nats=margin_nats) if beaten else None,
+        curves=curves(*([curve_of(entry) for entry in entries] for entries in (candidates, baseline))),
     )
 
 

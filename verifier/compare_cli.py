@@ -1,6 +1,6 @@
 """`seedgolf compare`: reports of several seeds, and whether their gain is more than luck.
 
-Exit codes: 0 compared (read what the rules say), 1 the reports cannot be compared, 2 usage.
+Exit codes: 0 compared (read what the rules say), 2 the command is wrong, or the reports cannot be compared.
 """
 
 import json

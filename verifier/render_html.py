@@ -5,20 +5,23 @@ strict content security policy. `style` gives the rules that a page around it ne
 stands as a block, its cells labelled by `data-label`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from importlib import resources
 from typing import Final
 
-from verifier import bytes_chart
+from verifier import bytes_chart, line_chart
 from verifier.checks import WHAT
-from verifier.report import CheckResult, Report, Status
+from verifier.curve_charts import position_chart, stream_chart
+from verifier.report import CheckResult, Evidence, Report, Status
 from verifier.report_facts import Section, sections, verdict_line
 
 STYLE_FILE: Final = "report.css"
 NUMBER: Final = ' class="number"'
-NUMBERS: Final = frozenset({"s", "bytes", "packed", "share"})
+NUMBERS: Final = frozenset({"s", "tensors", "bytes", "packed", "share"})
 """Columns that stand flush right, their headings too."""
+BACKTICKS: Final = re.compile(r"`([^`]+)`")
 HEAD: Final = (
     '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark">'
@@ -50,10 +53,18 @@ def _lines(report: Report) -> Iterator[str]:
     yield "<h3>Checks</h3>"
     yield _table(("check", "result", "evidence", "expected", "got", "s"), map(_check, report.checks))
     yield from (_section(section) for section in sections(report))
+    if report.score and report.score.curve:
+        charts = (stream_chart(report.score, report.score.curve), position_chart(report.score, report.score.curve))
+        yield f"<h3>Where the loss comes from {_evidence(Evidence.MEASURED.value)}</h3>"
+        yield f'<div class="curves">{"".join(map(line_chart.figure, charts))}</div>'
     if report.size.groups:
         yield "<h3>Where the bytes went</h3>"
         yield bytes_chart.chart(report.size)
         yield _table(("group", "bytes", "packed", "share"), bytes_chart.rows(report.size))
+    if report.size.tensors:
+        table = _table(("role", "tensors", "bytes", "packed", "share"), bytes_chart.role_rows(report.size))
+        yield "<details><summary>The same by role, all layers together</summary>"
+        yield f"<p>{bytes_chart.PACKED}</p>{table}</details>"
     yield "</article>"
 
 
@@ -77,7 +88,7 @@ def _figure(label: str, value: str, note: str) -> str:
 
 def _failure(result: CheckResult) -> str:
     rows = (("expected", result.expected), ("got", result.got), ("what to do", result.detail))
-    body = "".join(f"<p><b>{label}</b> {escape(text)}</p>" for label, text in rows if text)
+    body = "".join(f"<p><b>{label}</b> {_prose(text)}</p>" for label, text in rows if text)
     heading = f"<h3>{result.name.value}: <code>{escape(str(result.code))}</code></h3>"
     return f'<div class="failure">{heading}{body}</div>'
 
@@ -90,6 +101,11 @@ def _section(section: Section) -> str:
     return f'<section class="facts facts-{section.evidence.value}">{heading}<table>{rows}</table></section>'
 
 
+def _prose(text: str) -> str:
+    """Escaped, with the commands and fields that stand in backticks as code."""
+    return BACKTICKS.sub(r"<code>\1</code>", escape(text))
+
+
 def _evidence(word: str) -> str:
     return f'<span class="evidence evidence-{word}">{word}</span>'
 
@@ -98,7 +114,7 @@ def _check(result: CheckResult) -> str:
     skipped = result.status is Status.SKIPPED
     expected, got = ("", result.detail) if skipped else (result.expected, result.got)
     finding = result.detail if result.status is Status.PASSED else ""
-    note = f"<small>{escape(finding)}</small>" if finding else ""
+    note = f"<small>{_prose(finding)}</small>" if finding else ""
     status = result.status.value
     cells = (
         f'<th scope="row">{result.name.value}<small>{escape(WHAT[result.name])}</small></th>',

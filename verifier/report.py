@@ -11,32 +11,30 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
-from artifact.format.errors import shown
+from artifact.format.errors import shown, wanted
+from verifier.curve_record import CurveRecord, PositionSum, SegmentSum
 from verifier.data_errors import DataError
+from verifier.report_base import Count, Real, Seconds, Sha256, Value
 from verifier.report_parts import (
     ArtifactRecord,
     BackboneRecord,
     CheckName,
     CheckResult,
     ClaimRecord,
-    Count,
     EnvironmentRecord,
     EvalRecord,
     Evidence,
     GroupSize,
     Interval,
-    Real,
     ScoreDtype,
     ScoreRecord,
     ScreeningRecord,
-    Seconds,
-    Sha256,
     SizeRecord,
     Status,
+    TensorSize,
     TrackRecord,
     TrainingRecord,
     ValsetRecord,
-    Value,
     Verdict,
 )
 
@@ -50,20 +48,24 @@ __all__ = [
     "CheckResult",
     "ClaimRecord",
     "Count",
+    "CurveRecord",
     "EnvironmentRecord",
     "EvalRecord",
     "Evidence",
     "GroupSize",
     "Interval",
+    "PositionSum",
     "Real",
     "Report",
     "ScoreDtype",
     "ScoreRecord",
     "ScreeningRecord",
     "Seconds",
+    "SegmentSum",
     "Sha256",
     "SizeRecord",
     "Status",
+    "TensorSize",
     "TrackRecord",
     "TrainingRecord",
     "ValsetRecord",
@@ -153,7 +155,7 @@ def parse(raw: bytes) -> Report:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "report"
-        raise BadReport(where, expected=first["msg"], got=shown(first["input"])) from None
+        raise BadReport(where, expected=wanted(first["msg"]), got=shown(first["input"])) from None
 
 
 def schema() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from verifier.report import ClaimRecord, Evidence, Report, ScreeningRecord, TrainingRecord, Verdict
+from verifier.report import ClaimRecord, CurveRecord, Evidence, Report, ScreeningRecord, TrainingRecord, Verdict
 
 TITLES: Final = {
     Evidence.MEASURED: "Measured here",
@@ -94,6 +94,8 @@ def _score(report: Report) -> Iterator[Row]:
         yield "val_bpb", f"{score.val_bpb:.8f}"
         yield "val_loss", f"{score.val_loss:.8f} nats per token"
         yield "scored", f"{score.tokens:,} targets, {score.bytes:,} bytes, {score.windows:,} windows"
+        if score.curve:
+            yield from _curve(score.curve)
         yield "nats digest", score.nats_sha256
         yield "scoring time", f"{score.seconds:,.1f} s of {report.track.eval_seconds:g}"
     if report.screening:
@@ -107,6 +109,15 @@ def _score(report: Report) -> Iterator[Row]:
         windows = report.eval
         shape = f"{windows.mode} windows of {windows.seq_len:,}, stride {windows.stride:,}"
         yield "windows", f"{shape}, {windows.dtype.value}, {windows.batch_windows} a batch"
+
+
+def _curve(curve: CurveRecord) -> Iterator[Row]:
+    """The curves' ends, for renderings that draw none."""
+    found = [segment.val_bpb for segment in curve.segments if segment.val_bpb is not None]
+    yield "along the set", f"val_bpb {min(found):.4f} to {max(found):.4f} over {len(curve.segments)} equal parts"
+    first, last = curve.positions[0], curve.positions[-1]
+    rest = f"{last.val_loss:.4f} nats with {last.first:,} to {last.last:,}"
+    yield "by position", f"{first.val_loss:.4f} nats with {first.last} token of the window before, {rest}"
 
 
 def _machine(report: Report) -> Iterator[Row]:

@@ -4,20 +4,12 @@ They hold numbers and plain text. Optional parts are absent where a run did not 
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import model_validator
 
-Real = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[Real, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Value(BaseModel):
-    """Base of every part of a report: immutable, strict types, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+from verifier.curve_record import CurveRecord
+from verifier.report_base import Count, Real, Seconds, Sha256, Value
 
 
 class Verdict(StrEnum):
@@ -109,12 +101,21 @@ class GroupSize(Value):
     compressed_bytes: Count
 
 
+class TensorSize(Value):
+    """A stored tensor's share of the payload."""
+
+    name: str
+    inflated_bytes: Count
+    compressed_bytes: Count
+
+
 class SizeRecord(Value):
     """Artifact plus counted code against the track's limit; a negative margin is over it.
 
     Attributes:
         overhead_bytes: head, manifest and lengths: the file without its payload.
         groups: where the payload's bytes went; empty when the payload could not be read.
+        tensors: the same for every tensor, in the order of the payload.
     """
 
     artifact_bytes: Count
@@ -124,6 +125,7 @@ class SizeRecord(Value):
     margin_bytes: int
     overhead_bytes: Count | None = None
     groups: tuple[GroupSize, ...] = ()
+    tensors: tuple[TensorSize, ...] = ()
 
 
 class BackboneRecord(Value):
@@ -182,6 +184,7 @@ class ScoreRecord(Value):
         windows: windows scored, by all processes together.
         nats_sha256: digest of the per-target float32 nats in stream order.
         seconds: wall clock of the scoring.
+        curve: the same nats along the stream and by position in the window; reports of early versions have none.
     """
 
     val_loss: Real
@@ -192,6 +195,13 @@ class ScoreRecord(Value):
     nats_sha256: Sha256
     dtype: ScoreDtype
     seconds: Seconds
+    curve: CurveRecord | None = None
+
+    @model_validator(mode="after")
+    def _curve_is_of_the_same_targets(self) -> Self:
+        if self.curve is not None and self.curve.totals != (self.tokens, self.bytes, self.tokens):
+            raise ValueError("curve: expected sums over the targets and bytes of the score")
+        return self
 
 
 class Interval(Value):

@@ -11,6 +11,7 @@ from verifier.case import Case
 from verifier.checks import Finding
 from verifier.data_errors import NonFiniteNats
 from verifier.errors import CheckFailed, CheckSkipped, Code, SelfCheckFailed
+from verifier.loss_curve import loss_curve
 from verifier.report import ScoreRecord
 from verifier.scoring import score
 from verifier.screening import Sample, screen
@@ -41,6 +42,7 @@ def _score(case: Case, bench: Bench) -> Finding:
         rank=machine.rank,
         world_size=machine.world_size,
         progress=bench.watch.progress,
+        observe=bench.observe,
     )
     case.score = ScoreRecord(
         val_loss=measured.val_loss,
@@ -104,6 +106,13 @@ def check_claim(case: Case, bench: Bench) -> Finding:
     assert case.manifest is not None
     found, valset_sha256 = _whole_score(case), bench.valset.registration.sha256
     return claims.check_claims(case.manifest.claims, found, valset_sha256=valset_sha256)
+
+
+def add_curve(case: Case, bench: Bench) -> None:
+    """Put the curves of a finished score beside it, where a report is made; the clock of the scoring has stopped."""
+    if case.score is not None and bench.target_nats is not None and bench.machine.rank == 0:
+        curve = loss_curve(bench.target_nats, bench.valset.tokens, bench.valset.table, bench.windows)
+        case.score = ScoreRecord(**dict(case.score) | {"curve": curve})
 
 
 def over_time(limit_seconds: float, *, got: str) -> CheckFailed:

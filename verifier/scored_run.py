@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from verifier.compare_errors import NoRecipe, NotAccepted
+from verifier.curve_record import CurveRecord
 from verifier.report import Report, Verdict
 
 
@@ -88,6 +89,11 @@ def scored_run(entry: Entry) -> ScoredRun:
         val_bpb=score.val_bpb,
         ruler=ruler,
     )
+
+
+def curve_of(entry: Entry) -> CurveRecord | None:
+    """Where a run's loss comes from; None in a report from before there were curves."""
+    return entry.report.score.curve if entry.report.score else None
 
 
 def _ruler(report: Report) -> Ruler | None:

@@ -10,6 +10,7 @@ model's own rows do.
 import hashlib
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,12 @@ from verifier.target_nats import Logits, Nats, check_processes, gather_nats, win
 from verifier.windows import plan_windows, rank_windows
 
 SUM_TOKENS = 1 << 20  # targets converted to float64 at a time
+
+Observer = Callable[[Nats], None]
+
+
+def unobserved(nats: Nats) -> None:
+    """The observer that looks away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,7 @@ def score(  # noqa: PLR0913 - one keyword per term of the scoring rules
     rank: int = 0,
     world_size: int = 1,
     progress: Progress = silent,
+    observe: Observer = unobserved,
 ) -> Score:
     """Score a model on a whole validation stream (verification.md, "Scoring rules").
 
@@ -105,6 +113,7 @@ def score(  # noqa: PLR0913 - one keyword per term of the scoring rules
         rank: this process of `world_size`; with more than one, torch.distributed is initialised by the caller.
         world_size: processes that score together.
         progress: told the targets that this process has scored.
+        observe: shown, in every process, the nats of all targets in stream order once they are known to be finite.
 
     Returns:
         The same Score in every process, but for its own seconds.
@@ -135,6 +144,7 @@ def score(  # noqa: PLR0913 - one keyword per term of the scoring rules
     )
     nats = gather_nats(nats, windows, batch_windows=size, world_size=world_size, device=device)
     total = sum_targets(nats, tokens, table)
+    observe(nats)
     return Score(
         nats=total.nats,
         bytes=total.bytes,

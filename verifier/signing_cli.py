@@ -1,6 +1,7 @@
 """`seedgolf key new` and `seedgolf report sign|verify`: reports that anyone can check offline.
 
-Exit codes: 0 done (`verify`: the signature holds, whatever the verdict), 1 it does not or a file is faulty, 2 usage.
+Exit codes: 0 done (`verify`: the signature holds, whatever the verdict), 1 it does not, 2 the command or a file is
+wrong.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Final
 import click
 
 from artifact.format.errors import shown
+from artifact.usage_fault import UsageFault
 from verifier import attestation, keys
 from verifier import report as reports
 from verifier.atomic_file import write_atomically
@@ -18,6 +20,7 @@ from verifier.data_errors import DataError
 from verifier.dsse import MAX_ENVELOPE_BYTES
 from verifier.report import MAX_REPORT_BYTES, Report
 from verifier.shards import file_sha256
+from verifier.signing_errors import BadKey, SigningError
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -26,13 +29,14 @@ ENVELOPE_SUFFIX: Final = ".dsse"
 
 @contextmanager
 def faults_in_one_line() -> Iterator[None]:
-    """End with a message and exit code 1 where a file is at fault."""
+    """End with a message; exit code 1 where a signed report does not hold, 2 where another file is at fault."""
     try:
         yield
     except DataError as error:
-        raise click.ClickException(f"{error.code}: {error}") from None
+        is_answer = isinstance(error, SigningError) and not isinstance(error, BadKey)
+        raise (click.ClickException if is_answer else UsageFault)(f"{error.code}: {error}") from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename or 'disk'}: {error.strerror or error}") from None
+        raise UsageFault(f"{error.filename or 'disk'}: {error.strerror or error}") from None
 
 
 @click.group()

@@ -10,7 +10,7 @@ from verifier.case import Case
 from verifier.checks import Finding
 from verifier.counted_code import counted_code_bytes
 from verifier.errors import CheckFailed, CheckSkipped, Code, MachineTooSmall
-from verifier.report import CheckName, GroupSize, SizeRecord
+from verifier.report import CheckName, GroupSize, SizeRecord, TensorSize
 
 GIB: Final = 2**30
 
@@ -86,7 +86,7 @@ def measure_size(case: Case) -> SizeRecord:
     track, found = case.track, case.artifact
     code = counted_code_bytes() if track.counted_code_bytes is None else track.counted_code_bytes
     total = len(case.data) + code
-    groups = by_group(shares(found)) if found else {}
+    parts = shares(found) if found else ()
     return SizeRecord(
         artifact_bytes=len(case.data),
         code_bytes=code,
@@ -94,7 +94,15 @@ def measure_size(case: Case) -> SizeRecord:
         limit_bytes=track.limit_bytes,
         margin_bytes=track.limit_bytes - total,
         overhead_bytes=len(case.data) - len(found.payload) if found else None,
-        groups=tuple(GroupSize(group=name, inflated_bytes=a, compressed_bytes=b) for name, (a, b) in groups.items()),
+        groups=tuple(
+            GroupSize(group=name, inflated_bytes=before, compressed_bytes=after)
+            for name, (before, after) in by_group(parts).items()
+        ),
+        tensors=tuple(
+            TensorSize(name=part.name, inflated_bytes=part.inflated_bytes, compressed_bytes=part.compressed_bytes)
+            for part in parts
+            if part.group is not None
+        ),
     )
 
 

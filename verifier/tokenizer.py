@@ -59,7 +59,10 @@ def parse_tokenizer(model: bytes, *, where: str = "tokenizer") -> Tokenizer:
         BadTokenizer: no SentencePiece model, no BOS piece, or more pieces than uint16 tokens can name.
         NoByteFallback: not every byte has a piece.
     """
-    pieces = parse_pieces(model)
+    try:
+        pieces = parse_pieces(model)
+    except BadTokenizer as error:  # which knows the bytes, not where they came from
+        raise BadTokenizer(where, expected=error.expected, got=error.got) from None
     num_byte_pieces = sum(piece.type is PieceType.BYTE for piece in pieces)
     if num_byte_pieces != BYTE_VALUES:
         raise NoByteFallback(

@@ -16,7 +16,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from artifact.format import limits
-from artifact.format.errors import shown
+from artifact.format.errors import shown, wanted
 from verifier.data_errors import DataError
 from verifier.official_sets import OFFICIAL_SETS
 from verifier.report import Count, Seconds, Sha256, Value
@@ -143,7 +143,7 @@ def parse_track(raw: bytes, *, where: str = "track") -> Track:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join([where, *map(str, first["loc"])])
-        raise BadTrack(place, expected=first["msg"], got=shown(first["input"])) from None
+        raise BadTrack(place, expected=wanted(first["msg"]), got=shown(first["input"])) from None
 
 
 def named(tracks: dict[str, Track], name: str) -> Track:

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints, ValidationError
 
 from artifact.format import canonical
-from artifact.format.errors import shown
+from artifact.format.errors import shown, wanted
 from verifier.bytes_table import PART_TOKENS, BytesTable, bytes_table, cross_check, stream_totals
 from verifier.data_errors import DataError
 from verifier.errors import ValsetBroken
@@ -176,7 +176,7 @@ def read_registration(folder: Path) -> Registration:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join([folder.name, *map(str, first["loc"])])
-        raise BadRegistration(place, expected=first["msg"], got=shown(first["input"])) from None
+        raise BadRegistration(place, expected=wanted(first["msg"]), got=shown(first["input"])) from None
 
 
 def registration_in(folder: Path) -> Registration:

@@ -1,6 +1,6 @@
 """`seedgolf valset add|list|show|check`: the validation sets that artifacts can be judged on. No torch.
 
-Exit codes: 0 done, 1 a file is faulty or a set is not what was registered, 2 usage.
+Exit codes: 0 done, 1 a set is not what was registered, 2 a name or a file is wrong. Bars go to stderr.
 """
 
 import json
@@ -13,13 +13,17 @@ from typing import Final
 import click
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from artifact.usage_fault import UsageFault
 from verifier import valset as valsets
 from verifier.bytes_table import cross_check
 from verifier.data_errors import DataError
 from verifier.errors import VerifierError
+from verifier.progress import Progress
 from verifier.valset import Registration
 from verifier.valset_registry import DEMO_NAME, Registry, default_folder
 
@@ -52,8 +56,9 @@ def add(name: str, *, patterns: tuple[str, ...], tokenizer: Path, valset_dir: Pa
     shards = [Path(found) for pattern in patterns for found in sorted(glob(pattern))]  # noqa: PTH207 - absolute ones too
     if not shards:
         raise click.BadParameter(f"no file matches {' '.join(patterns)}", param_hint="--shards")
-    with faults_in_one_line():
-        _show(_registry(valset_dir).add(name, shards, tokenizer))
+    with faults_in_one_line(), decoding() as progress:
+        registration = _registry(valset_dir).add(name, shards, tokenizer, progress=progress)
+    _show(registration)
 
 
 @valset.command("list", epilog="Example: seedgolf valset list")
@@ -97,23 +102,39 @@ def show(name: str, *, as_json: bool, valset_dir: Path | None) -> None:
 @folder_option
 def check(name: str, *, valset_dir: Path | None) -> None:
     """Hold NAME's files against its registration, and decode every document again."""
-    with faults_in_one_line():
+    with faults_in_one_line(), decoding() as progress:
         registry = _registry(valset_dir)
         opened = valsets.open_valset(registry.folder_of(registry.named(name)))
         valsets.check(opened)
-        cross_check(opened.table, opened.tokenizer, opened.tokens, where=name)
+        cross_check(opened.table, opened.tokenizer, opened.tokens, where=name, progress=progress)
     click.echo(f"{name}: {opened.registration.documents:,} documents, all as registered")
 
 
 @contextmanager
 def faults_in_one_line() -> Iterator[None]:
-    """End with a message and exit code 1 where a file is at fault."""
+    """End with a message; exit code 1 where a registered set is not what it was, 2 where a name or file is wrong."""
     try:
         yield
-    except (DataError, VerifierError) as error:
+    except DataError as error:
+        raise UsageFault(f"{error.code}: {error}") from None
+    except VerifierError as error:
         raise click.ClickException(f"{error.code}: {error}") from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename or 'disk'}: {error.strerror or error}") from None
+        raise UsageFault(f"{error.filename or 'disk'}: {error.strerror or error}") from None
+
+
+@contextmanager
+def decoding() -> Iterator[Progress]:
+    """A bar on stderr while documents are decoded, which takes minutes for a published set; terminals only."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("decoding documents", total=None)
+
+        def listen(done: int, total: int, /) -> None:
+            bars.update(task, completed=done, total=total)
+
+        yield listen
 
 
 def _registry(folder: Path | None) -> Registry:

@@ -7,7 +7,8 @@ built-in set registers itself the first time it is asked for.
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -157,11 +158,13 @@ class Registry:
             place = Path(scratch) / name
             place.mkdir()
             copies = [place / f"val_{number:06}.bin" for number in range(len(shards))]
-            for source, copy in zip([*shards, tokenizer], [*copies, place / TOKENIZER_FILE], strict=True):
+            sources = dict(zip([*copies, place / TOKENIZER_FILE], [*shards, tokenizer], strict=True))
+            for copy, source in sources.items():
                 shutil.copyfile(source, copy)
-            registration, documents = measure(
-                name, copies, place / TOKENIZER_FILE, tokenizer_name=tokenizer.stem, progress=progress
-            )
+            with _said_of(sources):
+                registration, documents = measure(
+                    name, copies, place / TOKENIZER_FILE, tokenizer_name=tokenizer.stem, progress=progress
+                )
             self._refuse_twin(registration)
             write_atomically(place / DOCUMENTS_FILE, documents_text(documents))
             write_atomically(place / REGISTRATION_FILE, registration.model_dump_json(indent=2).encode())
@@ -176,3 +179,15 @@ class Registry:
         for other in self.registrations():
             if other.sha256 == registration.sha256 and other.name != registration.name:
                 raise ValsetExists("shards", expected="a set of their own", got=f"the registered set {other.name}")
+
+
+@contextmanager
+def _said_of(sources: Mapping[Path, Path]) -> Iterator[None]:
+    """Let a fault of a copy name the file that a person gave."""
+    try:
+        yield
+    except DataError as error:
+        where = error.where
+        for copy, source in sources.items():
+            where = where.replace(str(copy), str(source))
+        raise type(error)(where, expected=error.expected, got=error.got, next_step=error.next_step) from None

@@ -68,6 +68,7 @@ def judge(case: Case, docket: Docket, valset_folder: Path | None, watch: Watch) 
             watch.scoring_begins(_report_if_stopped(case, docket))
         docket.run(name, partial(check, case, bench))
     precheck.run(case, docket, precheck.LAST)
+    score_checks.add_curve(case, bench)
     return report_assembly.assemble(case, docket)
 
 

@@ -205,3 +205,9 @@ def shown(value: object) -> str:
     """A hostile value as short plain ASCII for a message."""
     text = ascii(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+
+
+def wanted(message: str) -> str:
+    """A message of pydantic as what stands behind "expected"."""
+    whole = {"Field required": "a value", "Extra inputs are not permitted": "no such field"}
+    return whole.get(message, message.removeprefix("Input should be ").replace("Invalid JSON: ", "JSON: "))

@@ -20,7 +20,7 @@ from pydantic import (
 
 from artifact.format import canonical, limits
 from artifact.format.architecture import Count, Frozen, Network, Real
-from artifact.format.errors import ArtifactError, InvalidEnum, InvalidSeed, InvalidValue, UnknownField, shown
+from artifact.format.errors import ArtifactError, InvalidEnum, InvalidSeed, InvalidValue, UnknownField, shown, wanted
 
 BodyT = TypeVar("BodyT", bound=Frozen)
 
@@ -289,4 +289,4 @@ def translate(error: ValidationError) -> ArtifactError:
     if where.endswith("seed") and not missing:
         kind = InvalidSeed
     got = "no such key" if missing else shown(first["input"])
-    return kind(where, expected=first["msg"], got=got)
+    return kind(where, expected=wanted(first["msg"]), got=got)

@@ -63,14 +63,23 @@ def test_layers_are_merged_unless_every_tensor_is_asked_for(tmp_path: Path) -> N
     assert "layers.2.attn.q.lora_a.scale" in each
 
 
-def test_a_faulty_file_gives_its_code_and_exit_1(tmp_path: Path) -> None:
+def test_a_faulty_file_gives_its_code_and_is_no_answer_of_diff(tmp_path: Path) -> None:
     path = tmp_path / "bad.sgolf"
     path.write_bytes(Draft(version=9).build())
     for arguments in (["inspect", path], ["unpack", path, tmp_path / "out"], ["diff", path, path]):
         result = run(*arguments)
-        assert result.exit_code == 1
-        assert "unsupported-version: offset 8: expected format version 1, got 9" in result.output
+        assert result.exit_code == 2
+        assert "unsupported-version: offset 8: expected format version 1, got 9; upgrade seedgolf" in result.output
         assert "Traceback" not in result.output
+
+
+def test_a_file_of_another_kind_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "pickle.sgolf"
+    path.write_bytes(b"\x80\x04\x95")
+    result = run("inspect", path)
+    assert re.search(
+        r"Error: \S+pickle\.sgolf: bad-magic: .* got 80 04 95; the file is damaged or was not", result.output
+    )
 
 
 def test_a_file_over_the_formats_cap_is_not_read_whole(tmp_path: Path) -> None:
@@ -78,7 +87,7 @@ def test_a_file_over_the_formats_cap_is_not_read_whole(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(10**12)
     result = run("inspect", path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "file-too-large" in result.output
 
 
@@ -135,14 +144,14 @@ def test_unpack_never_overwrites(good: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "manifest.json").write_text("mine")
     result = run("unpack", good, folder)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "manifest.json exists; name another folder or remove it" in result.output
     assert [(entry.name, entry.read_text()) for entry in folder.iterdir()] == [("manifest.json", "mine")]
 
 
 def test_unpack_into_a_place_that_is_no_folder_says_so(good: Path) -> None:
     result = run("unpack", good, good / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "can't write" in result.output
 
 

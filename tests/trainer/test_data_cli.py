@@ -76,6 +76,12 @@ def test_info_measures_a_folder(folder: Path) -> None:
     assert json.loads(shard.stdout)["shards"] == [found["shards"][1]]
 
 
+def test_a_decoded_corpus_is_said_to_be_one(folder: Path) -> None:
+    run("demo", "--out", folder)
+    assert "Every document was decoded" in run("info", folder, "--decode").stdout
+    assert "Every document was decoded" not in run("info", folder).stdout
+
+
 def test_shards_without_their_tokenizer_are_a_usage_error(folder: Path) -> None:
     result = run("info", folder / VAL_FILE)
     assert result.exit_code == 2
@@ -88,18 +94,18 @@ def test_shards_without_their_tokenizer_are_a_usage_error(folder: Path) -> None:
         (["info", "."], r"bad-corpus-folder: \S+ expected one tokenizer \(\*\.model\), got 0; make the folder with"),
         (["prepare", "bad.jsonl", "--out", "out"], r"bad-document: bad\.jsonl: line 1: expected a JSON object"),
         (["prepare", "one.txt", "--out", "out"], "no-documents: corpus: expected at least two different documents"),
-        (["info", "bad.bin", "--tokenizer", "bad.bin"], "bad-tokenizer: "),
+        (["info", "bad.bin", "--tokenizer", "bad.bin"], r"bad-tokenizer: bad\.bin: expected a SentencePiece model"),
     ],
     ids=["no corpus", "bad line", "one document", "no tokenizer"],
 )
-def test_a_fault_is_one_line_with_its_code_and_exit_code_1(
+def test_a_fault_of_the_data_is_one_line_with_its_code_and_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("bad.jsonl", "one.txt", "bad.bin"):
         Path(name).write_text("nonsense", encoding="utf-8")
     result = run(*arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     last = result.stderr.splitlines()[-1]
     assert re.match(f"Error: {words}", last)
     assert not Path("out").exists()
@@ -108,14 +114,21 @@ def test_a_fault_is_one_line_with_its_code_and_exit_code_1(
 def test_a_fault_of_the_disk_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = run("demo", "--out", tmp_path / "file" / "below")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == f"Error: {tmp_path / 'file' / 'below'}: Not a directory"
+
+
+def test_an_impossible_vocabulary_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    result = run("prepare", tmp_path, "--vocab-size", "100000", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "--vocab-size" in result.stderr
+    assert "reading" not in result.stderr
 
 
 def test_fetch_without_a_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     result = run("fetch", "--out", tmp_path / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert (
         "fetch-error: Hugging Face Hub: expected datasets/manifest.json, got no answer"
         in result.stderr.splitlines()[-1]

@@ -182,7 +182,7 @@ def test_a_folder_takes_one_run(tmp_path: Path) -> None:
     folder = open_folder(root, resume=False)
     assert open_folder(root, resume=False) == folder
     folder.metrics.write_text("")
-    with pytest.raises(RunFolderError, match="this folder holds a run; add --resume"):
+    with pytest.raises(RunFolderError, match="this folder holds a run; go on with `seedgolf train --resume --out "):
         open_folder(root, resume=False)
     assert open_folder(root, resume=True) == folder
     with pytest.raises(RunFolderError, match="cannot be made"):

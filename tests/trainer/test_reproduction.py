@@ -18,7 +18,7 @@ from trainer.finish import finish
 from trainer.loop import train
 from trainer.recipe import BadRecipe, recipe_text
 from trainer.reproduce import NotAccepted, OtherData, check_data, is_reference, judged, under_limit
-from trainer.reproduce_cli import reproduce_command
+from trainer.reproduce_cli import reproduce_command, summary
 from trainer.reproduction import NOT_REPRODUCED, Judged, Outcome, Reproduction
 from verifier import demo_corpus
 from verifier.report import CheckName, Evidence, Report, Status, Verdict, parse
@@ -94,6 +94,7 @@ def test_a_file_that_is_not_reproduced_is_rejected_for_it() -> None:
 def test_an_inconclusive_run_leaves_the_report_as_it_was() -> None:
     found = case(file=2.0, twin=2.2, steps=40)
     assert found.amended_report() == found.file.report
+    assert "inconclusive: fewer steps than the file claims" in list(summary(found, Path("report.json")))[-1]
 
 
 def test_the_recipe_is_held_to_the_claim_and_to_the_track() -> None:
@@ -194,7 +195,7 @@ def test_nothing_is_trained_on_other_data_or_under_an_unknown_track(trained: Pat
     }
     for code, args in refused.items():
         done = again(trained, *args, "--out", str(out))
-        assert done.exit_code == 1
+        assert done.exit_code == 2
         assert done.output.startswith(f"Error: {code}: "), done.output
         assert not out.exists()
 

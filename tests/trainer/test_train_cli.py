@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from artifact.format import container
@@ -46,7 +47,7 @@ def test_train_makes_a_run_folder_with_an_artifact(tmp_path: Path) -> None:
     assert tomllib.loads((out / "config.toml").read_text())["model"] == json.loads(manifest.training.config)["model"]
 
     again = call("--preset", "smoke", "--out", str(out), *data(tmp_path / "data"))
-    assert (again.exit_code, "this folder holds a run" in again.stderr) == (2, True)
+    assert (again.exit_code, "this folder holds a run; take another --out" in again.stderr) == (2, True)
     resumed = call("--resume", "--out", str(out))
     assert (resumed.exit_code, "this run is finished" in resumed.stderr) == (2, True)
 
@@ -56,6 +57,10 @@ FAULTS = [
     ([], "--preset: expected one of smoke, demo"),
     (["--preset", "smoke"], "--out: expected the run folder to make"),
     (["--preset", "smoke", "--out", "x", "--set", "model.num_layer=3"], "did you mean model.num_layers"),
+    (
+        ["--preset", "smoke", "--set", "model.num_layers=0"],
+        "model.num_layers: expected greater than or equal to 1, got 0",
+    ),
     (["--preset", "smoke", "--out", "x", "--train-shards", "*.bin"], "got no --val-shards and no --tokenizer"),
     (["--resume"], "--resume: expected --out alone"),
     (["--resume", "--out", "x", "--preset", "smoke"], "--resume: expected --out alone"),
@@ -102,8 +107,28 @@ def test_a_broken_shard_is_the_data_s_fault(tmp_path: Path) -> None:
     arguments = data(tmp_path / "data")
     (tmp_path / "data" / "val.bin").write_bytes(b"x" * 10)
     result = call("--preset", "smoke", "--out", str(tmp_path / "run"), *arguments, *settings())
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "bad-shard-length" in result.stderr
+
+
+def test_the_shell_completes_the_name_of_a_preset() -> None:
+    completed = ShellComplete(train, {}, "train", "_TRAIN_COMPLETE").get_completions(["--preset"], "de")
+    assert [item.value for item in completed] == ["demo", "dense"]
+
+
+def test_a_finished_run_keeps_no_checkpoint(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    often = settings("run.checkpoint_every_seconds=0.0001")
+    result = call("--preset", "smoke", "--out", str(out), *data(tmp_path / "data"), *often)
+    assert result.exit_code == 0, result.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "artifact.sgolf",
+        "config.toml",
+        "data.json",
+        "metrics.jsonl",
+        "recipe.json",
+        "result.json",
+    ]
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -9,7 +9,10 @@ import torch
 from torch import distributed
 
 from tests.verifier.forge import TinyModel, demo, random_stream
+from verifier.loss_curve import loss_curve
 from verifier.scoring import score
+from verifier.target_nats import Nats
+from verifier.windows import plan_windows
 
 TIMEOUT = timedelta(seconds=60)
 
@@ -19,9 +22,15 @@ def run(rank: int, world_size: int, folder: str) -> None:
     meet = f"file://{folder}/meet"
     distributed.init_process_group("gloo", init_method=meet, rank=rank, world_size=world_size, timeout=TIMEOUT)
     _, table = demo()
+    tokens = random_stream(1500, vocab_size=table.vocab_size)
+
+    def write_curve(nats: Nats) -> None:
+        curve = loss_curve(nats, tokens, table, plan_windows(len(tokens), seq_len=64, stride=48))
+        Path(folder, f"{rank}.curve.json").write_text(curve.model_dump_json(), encoding="utf-8")
+
     got = score(
         TinyModel(table.vocab_size),
-        random_stream(1500, vocab_size=table.vocab_size),
+        tokens,
         table,
         seq_len=64,
         stride=48,
@@ -29,6 +38,7 @@ def run(rank: int, world_size: int, folder: str) -> None:
         device=torch.device("cpu"),
         rank=rank,
         world_size=world_size,
+        observe=write_curve,
     )
     Path(folder, f"{rank}.json").write_text(json.dumps(asdict(got)), encoding="utf-8")
     distributed.destroy_process_group()

@@ -79,6 +79,25 @@ def accepted(label: str, *, val_loss: float = 2.0, seed: int = 1, config: str = 
     return Report.model_validate_json(json.dumps({key: value for key, value in fields.items() if value is not None}))
 
 
+def curved(label: str, *, val_loss: float = 2.0, **changes: Any) -> Report:
+    """As `accepted`, with curves: 8 segments that grow harder, 3 groups of positions that grow easier."""
+    tokens, counted = TOKENS // 8, [BYTES // 8 + (BYTES % 8 if number == 7 else 0) for number in range(8)]
+    slopes = [val_loss * (0.93 + 0.02 * number) for number in range(8)]
+    segments = [
+        {"tokens": tokens, "bytes": part, "nats": tokens * loss} for part, loss in zip(counted, slopes, strict=True)
+    ]
+    groups = ((1, 1, 4, 1.5), (2, 2, 40, 1.2), (3, 256, TOKENS - 44, 0.99))
+    positions = [
+        {"first": first, "last": last, "tokens": count, "nats": count * val_loss * factor}
+        for first, last, count, factor in groups
+    ]
+    score = accepted(label, val_loss=val_loss).score
+    assert score is not None
+    fields = score.model_dump(mode="json", exclude_none=True)
+    fields["curve"] = {"segments": segments, "positions": positions}
+    return accepted(label, val_loss=val_loss, **changes | {"score": fields})
+
+
 def rejected(label: str, *, code: str = "over-size") -> Report:
     """A report that rejects the artifact `label` for its size."""
     good = accepted(label)

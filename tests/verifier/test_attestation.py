@@ -150,12 +150,12 @@ def test_the_commands_make_a_key_sign_and_verify(signed: Path) -> None:
 def test_a_second_key_command_does_not_touch_the_first_key(signed: Path) -> None:
     before = (signed / "key.pem").read_bytes()
     done = run(key_group, "new", "--out", signed / "key.pem")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "File exists" in done.output
     assert (signed / "key.pem").read_bytes() == before
 
 
-def test_what_does_not_hold_ends_in_one_line_and_exit_code_1(signed: Path) -> None:
+def test_what_does_not_hold_ends_in_one_line_and_exit_code_1_and_a_wrong_key_file_in_2(signed: Path) -> None:
     envelope, public = signed / "report.dsse", signed / "key.pem.pub"
     run(key_group, "new", "--out", signed / "other.pem")
     (signed / "changed.dsse").write_bytes(envelope.read_bytes()[:-9] + b"A" + envelope.read_bytes()[-8:])
@@ -168,7 +168,7 @@ def test_what_does_not_hold_ends_in_one_line_and_exit_code_1(signed: Path) -> No
     }
     for code, args in cases.items():
         done = run(report_group, "verify", *args)
-        assert done.exit_code == 1
+        assert done.exit_code == (2 if code == "bad-key" else 1)
         assert done.output.startswith(f"Error: {code}: "), done.output
         assert done.output.count("\n") == 1
 
@@ -176,6 +176,6 @@ def test_what_does_not_hold_ends_in_one_line_and_exit_code_1(signed: Path) -> No
 def test_only_a_report_is_signed(signed: Path) -> None:
     for path in (signed / "entry.sgolf", signed / "report.dsse"):
         done = run(report_group, "sign", path, "--key", signed / "key.pem", "--out", signed / "out")
-        assert done.exit_code == 1
+        assert done.exit_code == 2
         assert done.output.startswith("Error: bad-report: ")
         assert not (signed / "out").exists()

@@ -205,7 +205,7 @@ def test_the_command_refuses_in_one_line(folder: Path) -> None:
     }
     for code, args in cases.items():
         done = run(folder, *args)
-        assert done.exit_code == 1
+        assert done.exit_code == 2
         assert done.output.startswith(f"Error: {code}: "), done.output
         assert done.output.count("\n") == 1
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from tests.verifier.entries import Arena
 from tests.verifier.gallery.scenarios import changed, exactly_full
-from verifier import render_html, render_markdown, render_terminal
+from verifier import curve_charts, render_html, render_markdown, render_terminal
 from verifier.report import CheckName, EnvironmentRecord, Evidence, Report, TrainingRecord
 from verifier.report_facts import TITLES, sections, verdict_line
 from verifier.settings import Settings
@@ -144,6 +144,11 @@ def test_a_strangers_name_is_text_in_html(hostile: Report) -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in render_html.fragment(hostile)
 
 
+def test_a_command_in_a_hint_is_code_in_html(arena: Arena) -> None:
+    fragment = render_html.fragment(arena.judge(changed("claims", "val_bpb", to=0.5)(arena)))
+    assert "claim what <code>seedgolf verify</code> measures" in fragment
+
+
 def test_a_strangers_name_is_a_code_span_in_markdown(hostile: Report) -> None:
     line = next(line for line in render_markdown.render(hostile).splitlines() if "onerror" in line)
     escaped = HOSTILE.replace("|", "\\|")
@@ -177,6 +182,48 @@ def test_tables_of_markdown_have_as_many_cells_as_columns(report: Report) -> Non
         elif block:
             assert len({len(re.findall(r"(?<!\\)\|", row)) for row in block}) == 1
             block = []
+
+
+def test_the_html_draws_both_curves_and_lists_their_numbers(report: Report) -> None:
+    assert report.score is not None
+    assert report.score.curve is not None
+    page = render_html.fragment(report)
+    assert page.count('<figure class="curve">') == page.count('class="plot"') == 2
+    for segment in report.score.curve.segments:
+        assert f"{segment.val_bpb:.6f}" in page
+    for group in report.score.curve.positions:
+        assert f"{group.val_loss:.6f}" in page
+
+
+@everywhere
+def test_a_report_from_before_there_were_curves_is_shown_without(render: object, report: Report) -> None:
+    assert report.score is not None
+    old = report.model_copy(update={"score": report.score.model_copy(update={"curve": None})})
+    text = render(old)  # type: ignore[operator]
+    assert f"{report.score.val_bpb:.6f}" in text
+    assert "by position" not in text.lower()
+    assert "by position" in render(report).lower()  # type: ignore[operator]
+
+
+def test_positions_with_few_targets_are_in_the_table_only(report: Report) -> None:
+    assert report.score is not None
+    assert report.score.curve is not None
+    few, *others = report.score.curve.positions
+    fewer = few.model_copy(update={"tokens": curve_charts.MIN_TARGETS - 1})
+    curve = report.score.curve.model_copy(update={"positions": (fewer, *others)})
+    shown, cut = (curve_charts.position_chart(report.score, one) for one in (report.score.curve, curve))
+    assert len(cut.lines[0].points) == len(shown.lines[0].points) - 1
+    assert len(cut.table.rows) == len(shown.table.rows)
+    assert "in the table only" in cut.note
+    assert "in the table only" not in shown.note
+
+
+def test_a_set_that_is_small_everywhere_is_drawn_all_the_same(report: Report) -> None:
+    assert report.score is not None
+    assert report.score.curve is not None
+    few = tuple(group.model_copy(update={"tokens": 1}) for group in report.score.curve.positions)
+    chart = curve_charts.position_chart(report.score, report.score.curve.model_copy(update={"positions": few}))
+    assert len(chart.lines[0].points) == len(few)
 
 
 def test_every_section_stands_on_one_kind_of_evidence(report: Report) -> None:

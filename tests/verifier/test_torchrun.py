@@ -29,6 +29,8 @@ def test_two_processes_give_the_bits_of_one(arena: Arena, tmp_path: Path) -> Non
     assert report.score is not None
     assert alone.score is not None
     assert (report.score.nats_sha256, report.score.val_bpb) == (alone.score.nats_sha256, alone.score.val_bpb)
+    assert report.score.curve == alone.score.curve
+    assert report.score.curve is not None
     assert report.environment is not None
     assert (report.environment.world_size, report.environment.hardware[:11]) == (2, "2 CPU cores")
 

@@ -53,10 +53,13 @@ def test_faults_are_one_line_with_a_code(registered: Path, tmp_path: Path) -> No
     (tmp_path / "not a shard.bin").write_bytes(b"x")
     tokenizer = str(tmp_path / "source" / "bytes.model")
     cases = {
-        ("add", "mine", "--shards", str(tmp_path / "not*.bin"), "--tokenizer", tokenizer): (1, "bad-shard-length"),
+        ("add", "mine", "--shards", str(tmp_path / "not*.bin"), "--tokenizer", tokenizer): (
+            2,
+            f"bad-shard-length: {tmp_path / 'not a shard.bin'}: expected a header",
+        ),
         ("add", "mine", "--shards", str(tmp_path / "none*.bin"), "--tokenizer", tokenizer): (2, "no file matches"),
-        ("add", "a/b", "--shards", str(tmp_path / "not*.bin"), "--tokenizer", tokenizer): (1, "bad-valset-name"),
-        ("show", "yours"): (1, "unknown-valset"),
+        ("add", "a/b", "--shards", str(tmp_path / "not*.bin"), "--tokenizer", tokenizer): (2, "bad-valset-name"),
+        ("show", "yours"): (2, "unknown-valset"),
     }
     for arguments, (exit_code, says) in cases.items():
         done = run(registered, *arguments)

@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 import pytest
 
+from artifact.format.accounting import MAX_STEP_BYTES
 from artifact.format.errors import ERRORS as FORMAT_ERRORS
-from verifier import claims, cli, cost, probe, sandbox, screening
+from verifier import claims, cli, cost, curve_record, probe, sandbox, screening
 from verifier.checks import EVIDENCE
 from verifier.child_environment import TAKEN_OVER
 from verifier.errors import ERRORS, Code
@@ -91,6 +92,9 @@ def test_every_limit_stands_on_the_page() -> None:
     assert has(f"at least {screening.MIN_WINDOWS}")
     assert has(f"{screening.RESAMPLES:,}")
     assert has(f"{screening.CONFIDENCE * 100:g} %")
+    assert has(f"at most {curve_record.MAX_SEGMENTS} equal parts")
+    assert has(f"at most {curve_record.MAX_POSITION_GROUPS} groups")
+    assert has(f"steps of at most {MAX_STEP_BYTES} bytes")
     assert has(f"{cost.BATCH_TOKENS:,} tokens a batch")
     assert has(f"{BATCH_TOKENS_CPU:,} tokens on a CPU, {BATCH_TOKENS_CUDA:,} on CUDA")
 
@@ -103,7 +107,7 @@ def test_the_official_sets_stand_with_their_totals() -> None:
 
 
 def test_every_exit_code_and_handed_on_name_stands_on_the_page() -> None:
-    for code in (0, cli.REJECTED, cli.USAGE, cli.NO_VERDICT):
+    for code in (0, cli.REJECTED, cli.UsageFault.exit_code, cli.NO_VERDICT):
         assert re.search(rf"^\| {code} \| ", PAGE, re.MULTILINE)
     assert [name for name in TAKEN_OVER if f"`{name}`" not in PAGE] == []
     assert SCHEMA_ID in PAGE

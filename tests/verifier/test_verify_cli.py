@@ -68,6 +68,22 @@ def test_a_command_that_is_ended_leaves_nothing_behind(arena: Arena, good: Path,
     assert list(scratch.iterdir()) == []
 
 
+def test_ctrl_c_is_no_verdict(arena: Arena, good: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    args = [sys.executable, "-m", "seedgolf", "verify", str(good), "--valset-dir", str(arena.registry.folder)]
+    environ = {"PYTHONPATH": ":".join(filter(None, sys.path)), "TMPDIR": str(scratch)}
+    returncode, said = 0, ""
+    while returncode == 0:  # on a machine that stalls the verdict may come before the signal
+        with subprocess.Popen(args, env=environ, stderr=subprocess.PIPE, text=True) as command:
+            wait_until(lambda: list(scratch.glob("*/log.txt")))
+            command.send_signal(signal.SIGINT)
+            _, said = command.communicate()
+            returncode = command.returncode
+    assert (returncode, said) == (128 + signal.SIGINT, "\nstopped by ctrl-C\n")
+    assert list(scratch.iterdir()) == []
+
+
 USAGE = {
     "no such file": (["nowhere.sgolf"], "does not exist"),
     "no such set": (["--valset", "fineweb"], "unknown-valset: validation set: expected a registered one (tiny)"),
@@ -84,6 +100,13 @@ def test_a_wrong_command_exits_with_2(options: list[str], says: str, arena: Aren
     done = run(arena, good, *options) if options[0].startswith("--") else CliRunner().invoke(verify, options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert says in " ".join(done.stderr.split())
+
+
+def test_nothing_is_judged_for_a_report_that_has_no_place_to_go(arena: Arena, good: Path, tmp_path: Path) -> None:
+    for option in ("--markdown", "--html"):
+        done = run(arena, good, option, str(tmp_path / "no folder" / "report"))
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "can't write" in done.stderr
 
 
 def test_a_broken_track_folder_is_a_wrong_command(arena: Arena, good: Path, tmp_path: Path) -> None:
