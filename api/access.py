@@ -8,9 +8,9 @@ byte of an upload is read.
 import hmac
 from dataclasses import dataclass, field
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.security import APIKeyCookie, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import errors
@@ -23,7 +23,14 @@ COOKIE: Final = "sg_session"
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SCHEMES: Final = frozenset({"http", "https"})
 FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+ShownToken = Annotated[
+    object, Depends(HTTPBearer(scheme_name="token", bearerFormat="sg_<id>_<secret>", auto_error=False))
+]
+ShownSession = Annotated[object, Depends(APIKeyCookie(scheme_name="session", name=COOKIE, auto_error=False))]
+"""For the OpenAPI document alone; `authenticate` says what holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +84,28 @@ class Access:
             return await tokens.find(connection, self.bearer or "") is not None
 
 
-async def authenticate(request: Request, held: Held) -> Access:
+def address_of(request: Request) -> str:
+    """Where a request comes from; a proxy's word for it has been believed or not before."""
+    return request.client.host if request.client else "unknown"
+
+
+async def authenticate(request: Request, held: Held, _token: ShownToken, _session: ShownSession) -> Access:
     """Who asks; anonymous without any credential.
 
     Raises:
         Unauthenticated: a credential that does not hold.
         TooManyRequests: of this address or token.
     """
-    address = request.client.host if request.client else "unknown"
-    await held.floods.check_address(address)
+    address = address_of(request)
+    credential = request.headers.get("authorization") or request.cookies.get(COOKIE) or ""
+    await held.floods.check_address(address, credential)
     access = await _identify(request, held.engine, address)
     if access is None:
-        await held.floods.note_wrong(address)
+        await held.floods.note_wrong(address, credential)
         raise errors.Unauthenticated(hint="log in, or send `Authorization: Bearer sg_...`")
     if access.token:
-        await held.floods.note_request(access.token.id)
+        held.floods.note_good(credential)
+    await held.floods.note_request(access.client)
     request.state.viewer = viewer(access, held)
     return access
 
@@ -180,8 +194,8 @@ def check_origin(request: Request, access: Access) -> None:
 
 def has_own_origin(request: Request) -> bool:
     """Whether the Origin header names the host and port that the request went to."""
-    origin = urlsplit(request.headers.get("origin", ""))
-    return bool(origin.netloc) and origin.netloc.lower() == request.headers.get("host", "").lower()
+    scheme, _, host = request.headers.get("origin", "").partition("://")
+    return scheme in SCHEMES and host.lower() == request.headers.get("host", "").lower()
 
 
 async def _check_csrf(request: Request, access: Access) -> None:

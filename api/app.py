@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 
 from api import problems, upload
+from api.draining import Draining
 from api.metrics import Metrics
 from api.middleware import Gate, LastHandler, Surroundings, known_hosts, response_headers
 from api.resources import opened
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses={422: {"model": Problem}},
         middleware=[
             Middleware(Surroundings, metrics=metrics, headers=response_headers(settings)),
+            Middleware(Draining),
             Middleware(LastHandler),
             Middleware(Gate, hosts=known_hosts(settings), upload_bytes=upload.cap_bytes(tracks.values())),
         ],

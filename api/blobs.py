@@ -7,16 +7,25 @@ service's promise. A blob that does not have its digest any more is moved aside,
 import asyncio
 import hashlib
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
 PREFIX: Final = "sha256"
 BROKEN_PREFIX: Final = "broken"
+MAX_RETRIES: Final = 3
+RETRY_SECONDS: Final = 10
+"""Of a request to S3. obstore's own ten in three minutes are longer than a client of ours waits for his 503."""
+STORE_AWAY: Final = (BaseError, OSError)
+"""What `put` and `get` raise when the store cannot be asked, as opposed to `BlobError`."""
 
 
 class BlobError(RuntimeError):
@@ -48,7 +57,14 @@ class Blobs:
         self._folder = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._store = from_url(url)
+        # no client_options: given some, obstore forgets those of the environment (AWS_ALLOW_HTTP among them)
+        self._store = (
+            from_url(url)
+            if self._folder
+            else from_url(
+                url, retry_config={"max_retries": MAX_RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
+            )
+        )
 
     async def put(self, digest: str, data: bytes) -> None:
         """Keep `data` under its SHA-256.
@@ -58,13 +74,13 @@ class Blobs:
             obstore.exceptions.BaseError: the service refuses or is away.
         """
         key = f"{PREFIX}/{digest}"
-        try:
-            await obstore.put_async(self._store, key, data, mode="create")
-        except AlreadyExistsError:
-            if not await self._is_torn(digest, len(data)):
-                return
-            await obstore.put_async(self._store, key, data, mode="overwrite")
-        if self._folder:
+        with _system_faults():
+            try:
+                await obstore.put_async(self._store, key, data, mode="create")
+            except AlreadyExistsError:
+                if await self._is_torn(digest, len(data)):
+                    await obstore.put_async(self._store, key, data, mode="overwrite")
+        if self._folder:  # also where it was there: whoever put it may not have come to this line
             await asyncio.to_thread(_sync, self._folder / key)
 
     async def get(self, digest: str) -> bytes:
@@ -72,18 +88,20 @@ class Blobs:
 
         Raises:
             BlobMissing, BlobBroken: they are not there any more, or are others.
+            OSError: the disk cannot be read.
             obstore.exceptions.BaseError: the service refuses or is away.
         """
         key = f"{PREFIX}/{digest}"
-        try:
-            found = await obstore.get_async(self._store, key)
-        except FileNotFoundError:
-            raise BlobMissing("the artifact's bytes are not in the store any more; submit the file again") from None
-        data = bytes(await found.bytes_async())
-        if await asyncio.to_thread(_sha256, data) != digest:
-            await obstore.rename_async(self._store, key, f"{BROKEN_PREFIX}/{digest}", overwrite=True)
-            raise BlobBroken("the artifact's stored bytes have changed; submit the file again")
-        return data
+        with _system_faults():
+            try:
+                found = await obstore.get_async(self._store, key)
+            except FileNotFoundError:
+                raise BlobMissing("the artifact's bytes are not in the store any more; submit the file again") from None
+            data = bytes(await found.bytes_async())
+            if await asyncio.to_thread(_sha256, data) != digest:
+                await obstore.rename_async(self._store, key, f"{BROKEN_PREFIX}/{digest}", overwrite=True)
+                raise BlobBroken("the artifact's stored bytes have changed; submit the file again")
+            return data
 
     async def exists(self, digest: str) -> bool:
         """Whether a blob of that name is there."""
@@ -96,6 +114,18 @@ class Blobs:
     async def _is_torn(self, digest: str, size_bytes: int) -> bool:
         meta = await obstore.head_async(self._store, f"{PREFIX}/{digest}")
         return meta["size"] != size_bytes
+
+
+@contextmanager
+def _system_faults() -> Iterator[None]:
+    """Let a fault of disk or network be an OSError with its number, which obstore only writes into its message."""
+    try:
+        yield
+    except BaseError as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
 
 
 def _sha256(data: bytes) -> str:

@@ -12,12 +12,12 @@ from markupsafe import Markup, escape
 
 from verifier.compare import Comparison, Group
 
-WIDTH: Final = 720
-LEFT: Final = 90
-RIGHT: Final = 20
+WIDTH: Final = 400
+LEFT: Final = 75
+RIGHT: Final = 24
 ROW: Final = 34
 TICKS: Final = 4
-HEIGHT: Final = 180
+HEIGHT: Final = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import click
 from api import supervisor
 from api.cli_settings import data_option, faults_told, settings_with
 from api.hardware_class import HardwareClass
+from api.settings import inherited
 from api.supervisor import Serving
 
 CLASSES: Final = click.Choice([each.value for each in HardwareClass])
@@ -28,7 +29,9 @@ def serve(data: Path | None, host: str | None, port: int | None, workers: int) -
     Everything that it keeps lies in its folder. With SEEDGOLF_DATABASE it uses that PostgreSQL instead of its own.
     """
     with faults_told():
-        supervisor.serve(settings_with(data=data, host=host, port=port), workers=workers, ready=_greet, say=_say)
+        settings = settings_with(data=data, host=host, port=port)
+        _say(f"starting in {settings.data}")
+        supervisor.serve(settings, workers=workers, ready=_greet, say=_say)
     _say("stopped")
 
 
@@ -40,37 +43,18 @@ def worker(worker_class: str | None, data: Path | None) -> None:
 
     On the server's own machine --data finds it. Elsewhere SEEDGOLF_DATABASE and SEEDGOLF_BLOBS say where it is.
     """
-    from api import migrate  # noqa: PLC0415 - `serve` imports what it needs while its API starts
-    from api.first_start import add_demo  # noqa: PLC0415
-    from api.server_database import running  # noqa: PLC0415
+    from api import device, migrate  # noqa: PLC0415 - `serve` imports what it needs while its API starts
+    from api.first_start import add_demo  # noqa: PLC0415 - the same
+    from api.server_database import running  # noqa: PLC0415 - the same
 
     with faults_told():
         settings = settings_with(data=data, worker_class=worker_class)
+        device.check(settings.worker_class, inherited())
         dsn = running(settings)
         settings = settings.replaced(database=dsn)
         asyncio.run(migrate.upgrade(dsn))
         add_demo(settings, announce=False)
         os.execve(sys.executable, [sys.executable, "-P", "-m", supervisor.WORKER], supervisor.hand_on(settings))  # noqa: S606 - ours
-
-
-@click.command("rotate-key", epilog="Example: seedgolf rotate-key --data /srv/seedgolf")
-@data_option
-def rotate_key(data: Path | None) -> None:
-    """Put a new signing key in the old one's place; workers sign with it from their next start.
-
-    Reports signed before stay valid: the old key's public half stays in the server's /keys.
-    """
-    from api import keyring  # noqa: PLC0415
-
-    with faults_told():
-        settings = settings_with(data=data)
-        if not settings.key_file.is_file():
-            raise click.ClickException(
-                f"{settings.key_file}: expected a signing key, got none; the first worker makes it"
-            )
-        old, new = keyring.rotate(settings.key_file)
-        click.echo(f"old key  {old.public.keyid}\nnew key  {new.public.keyid}")
-        click.echo("start the workers again: they sign with the new key from then on", err=True)
 
 
 def _greet(serving: Serving) -> None:
@@ -84,7 +68,7 @@ def _greet(serving: Serving) -> None:
         f"  log in once   {settings.url}/login?link={serving.login_code}  (within {minutes} minutes)\n"
         f"  submit        seedgolf submit FILE --server {settings.url}\n"
         f'  or            curl -H "Authorization: Bearer $(cat {shlex.quote(str(token))})" '
-        f'--data-binary @FILE "{settings.url}/verify?wait=60"'
+        f'-F file=@FILE "{settings.url}/verify?wait=60"'
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 import httpx2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from api.hardware_class import HardwareClass
 from api.states import UNFINISHED, State
 from verifier.report import Report, parse
 
@@ -82,6 +83,8 @@ class Job(BaseModel):
     run: int
     attempt: int
     position: int | None = None
+    workers_alive: int | None = None
+    hardware_class: str = ""
     progress: Stage = Stage()
     code: str | None = None
     message: str | None = None
@@ -123,7 +126,13 @@ class Client:
         self._http.close()
 
     def submit(
-        self, artifact: Path | bytes, *, valset: str | None = None, track: str | None = None, sent: Sent | None = None
+        self,
+        artifact: Path | bytes,
+        *,
+        valset: str | None = None,
+        track: str | None = None,
+        worker_class: HardwareClass | None = None,
+        sent: Sent | None = None,
     ) -> Job:
         """Upload an artifact; the same question asked again is the same job.
 
@@ -131,6 +140,7 @@ class Client:
             artifact: a file, or its bytes.
             valset: a set's name; without it the set that the manifest claims.
             track: the limits' name; without it the first track that lists the set.
+            worker_class: which workers shall answer; without it the server chooses.
             sent: told bytes.
 
         Raises:
@@ -138,7 +148,8 @@ class Client:
             OSError: the file cannot be read.
         """
         data = artifact.read_bytes() if isinstance(artifact, Path) else artifact
-        chosen = {key: value for key, value in (("valset", valset), ("track", track)) if value}
+        wishes = {"valset": valset, "track": track, "class": worker_class}
+        chosen = {key: str(value) for key, value in wishes.items() if value}
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(data))}
         content = _parts(data, sent) if sent else data
         return _job(self._ask("POST", "/verify", params=chosen, content=content, headers=headers))

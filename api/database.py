@@ -5,14 +5,16 @@ notice a dead server: without them a worker whose network is cut waits for hours
 """
 
 import asyncio
+import logging
 from typing import Any, Final
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+LOG: Final = logging.getLogger(__name__)
 DEFAULTS: Final = {
     "application_name": "seedgolf",
     "connect_timeout": "10",
@@ -51,7 +53,17 @@ def engine(dsn: str, *, pooled: bool = True) -> AsyncEngine:
         else {"poolclass": NullPool}
     )
     # libpq reads the DSN, not SQLAlchemy, whose URLs know neither several hosts nor `host=... dbname=...`
-    return create_async_engine("postgresql+psycopg://", connect_args=conninfo_to_dict(psycopg_dsn(dsn)), **options)
+    # the parameters of a statement that fails stay out of logs: forms' secrets are among them
+    return create_async_engine(
+        "postgresql+psycopg://", connect_args=conninfo_to_dict(psycopg_dsn(dsn)), hide_parameters=True, **options
+    )
+
+
+def one_line(error: BaseException | None) -> str:
+    """What a database or its driver said, in one line; SQLAlchemy repeats the statement in further ones."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    said = str(cause).strip().splitlines()
+    return said[0] if said else type(cause).__name__
 
 
 async def wait_until_up(engine: AsyncEngine, seconds: float) -> None:
@@ -62,13 +74,17 @@ async def wait_until_up(engine: AsyncEngine, seconds: float) -> None:
     """
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + seconds, FIRST_PAUSE_SECONDS
+    is_told = False
     while True:
         try:
             async with engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 return
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError) as error:
             if loop.time() + pause > deadline:
                 raise
+            if pause >= LONGEST_PAUSE_SECONDS and not is_told:  # a server that just starts is worth no word
+                LOG.warning("the database does not answer yet; tried again for %g s: %s", seconds, one_line(error))
+                is_told = True
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from artifact.format.errors import ArtifactError
 from artifact.format.manifest import Manifest, from_json
 from artifact.format.tensors import StoredTensor, count_frozen, count_learned, expected_tensors
+from verifier.report import SizeRecord
 
 Row = tuple[str, str]
 
@@ -21,9 +23,19 @@ def read(manifest: Mapping[str, Any] | None) -> Manifest | None:
         return None
 
 
-def tensors(manifest: Manifest | None) -> tuple[StoredTensor, ...]:
-    """Every stored tensor, in the order of the payload."""
-    return expected_tensors(manifest) if manifest else ()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRow:
+    """A stored tensor; its share of the compressed payload is None where no report says it."""
+
+    spec: StoredTensor
+    packed_bytes: int | None
+
+
+def tensors(manifest: Manifest | None, size: SizeRecord | None) -> tuple[TensorRow, ...]:
+    """Every stored tensor, in the order of the payload, with what a report measured of it."""
+    packed = {tensor.name: tensor.compressed_bytes for tensor in size.tensors} if size else {}
+    specs = expected_tensors(manifest) if manifest else ()
+    return tuple(TensorRow(spec=spec, packed_bytes=packed.get(spec.name)) for spec in specs)
 
 
 def facts(manifest: Manifest) -> Iterator[Row]:

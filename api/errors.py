@@ -187,7 +187,7 @@ class InternalError(ApiError):
 
 
 class Busy(ApiError):
-    """No free place for this request within the time that it may wait."""
+    """No free place for this request within the time that it may wait, or nobody to look at its file."""
 
     status, code, title = 503, "busy", "The server is busy"
 

@@ -6,6 +6,8 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from api.data_folder import FolderInUse
+from api.database import one_line
+from api.device import NoDevice
 from api.dump import DumpFailed
 from api.migrate import SchemaTooNew
 from api.postgres_errors import PostgresError
@@ -18,6 +20,7 @@ KNOWN: Final[tuple[type[Exception], ...]] = (
     DataError,
     DumpFailed,
     FolderInUse,
+    NoDevice,
     NoServer,
     OSError,
     PostgresError,
@@ -28,8 +31,9 @@ KNOWN: Final[tuple[type[Exception], ...]] = (
 
 
 def sentence(error: Exception) -> str:
-    """One line; of what a database said the first one, for the rest repeats the statement."""
+    """One line."""
     if isinstance(error, DBAPIError | psycopg.Error):
-        said = str(error.orig if isinstance(error, DBAPIError) else error)
-        return f"database: {said.strip().splitlines()[0]}"
+        return f"database: {one_line(error)}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     return str(error)

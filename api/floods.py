@@ -1,5 +1,11 @@
-"""Rate limits against floods: wrong credentials of one address, requests of one token. Counted in this process."""
+"""Rate limits against floods: wrong credentials of one address, requests of one client. Counted in this process.
 
+Many people share an address, behind a proxy or in an office. One of them whose programs go on with a revoked token
+must not lock the others out, so a credential that has held is let through, and only those that have not are refused.
+"""
+
+import hashlib
+from collections import OrderedDict
 from typing import Final
 
 from limits import RateLimitItemPerMinute
@@ -12,6 +18,8 @@ WRONG_PER_MINUTE: Final = 30
 """Wrong tokens, sessions and login codes of one address; 32 random bytes need no more, logs do."""
 REQUESTS_PER_MINUTE: Final = 6_000
 WINDOW_SECONDS: Final = 60
+MAX_GOOD: Final = 10_000
+"""Credentials that have held, of which the digests are kept."""
 
 
 class Floods:
@@ -21,28 +29,41 @@ class Floods:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._wrong = RateLimitItemPerMinute(wrong, namespace="wrong")
         self._requests = RateLimitItemPerMinute(requests, namespace="requests")
+        self._good: OrderedDict[bytes, None] = OrderedDict()
 
-    async def check_address(self, address: str) -> None:
-        """Refuse an address that has sent too many wrong credentials.
+    async def check_address(self, address: str, credential: str) -> None:
+        """Refuse an address that has sent too many wrong credentials, unless this one has held.
 
         Raises:
             TooManyRequests: for the rest of the minute.
         """
-        if not await self._limiter.test(self._wrong, address):
+        if credential and _digest(credential) not in self._good and not await self._limiter.test(self._wrong, address):
             raise _refusal("credentials that do not hold", self._wrong.amount)
 
-    async def note_wrong(self, address: str) -> None:
+    async def note_wrong(self, address: str, credential: str) -> None:
         """Count one wrong credential."""
+        self._good.pop(_digest(credential), None)
         await self._limiter.hit(self._wrong, address)
 
-    async def note_request(self, token_id: str) -> None:
-        """Count one request of a token.
+    def note_good(self, credential: str) -> None:
+        """Remember a credential that holds; the one that was seen longest ago is forgotten."""
+        self._good[_digest(credential)] = None
+        self._good.move_to_end(_digest(credential))
+        if len(self._good) > MAX_GOOD:
+            self._good.popitem(last=False)
+
+    async def note_request(self, client: str) -> None:
+        """Count one request of a client: a token, or the address of an anonymous reader.
 
         Raises:
             TooManyRequests: for the rest of the minute.
         """
-        if not await self._limiter.hit(self._requests, token_id):
-            raise _refusal("requests of one token", self._requests.amount)
+        if not await self._limiter.hit(self._requests, client):
+            raise _refusal("requests of one client", self._requests.amount)
+
+
+def _digest(credential: str) -> bytes:
+    return hashlib.sha256(credential.encode(errors="surrogatepass")).digest()
 
 
 def _refusal(what: str, limit: int) -> errors.TooManyRequests:

@@ -13,6 +13,19 @@ from verifier.keys import PrivateKey, new_key, public_path, read_private_key, wr
 FOLDER_MODE: Final = 0o700
 
 
+class Keyring:
+    """The key that a process signs with, read again when another has been put in its place."""
+
+    def __init__(self, path: Path) -> None:
+        """Read or make the key; raises as `load_or_make`."""
+        self.path = path
+        self.key = load_or_make(path)
+
+    def renew(self) -> None:
+        """Read the file again; raises as `load_or_make`."""
+        self.key = load_or_make(self.path)
+
+
 class Rotation(NamedTuple):
     """The key before and the key after."""
 
@@ -42,7 +55,7 @@ def load_or_make(path: Path) -> PrivateKey:
 
 
 def rotate(path: Path) -> Rotation:
-    """Put a new key in the file's place; the old one stays beside it under its keyid. Workers take it at their start.
+    """Put a new key in the file's place; the old one stays beside it under its keyid.
 
     Raises:
         BadKey: the file holds no private Ed25519 key.

@@ -32,7 +32,9 @@ class Metrics:
         self._jobs = Gauge("seedgolf_jobs", "Jobs by state.", ("state",), registry=self.registry)
         self._depth = Gauge("seedgolf_queue_depth", "Waiting tickets.", ("queue",), registry=self.registry)
         self._oldest = Gauge("seedgolf_queue_oldest_seconds", "Age of the oldest queued job.", registry=self.registry)
-        self._workers = Gauge("seedgolf_workers_alive", "Workers heard of lately.", registry=self.registry)
+        self._workers = Gauge(
+            "seedgolf_workers_alive", "Workers heard of lately.", ("hardware_class",), registry=self.registry
+        )
         self.streams = Gauge("seedgolf_event_streams", "Open event streams.", registry=self.registry)
         self.waiters = Gauge("seedgolf_waiters", "Requests that wait for a verdict.", registry=self.registry)
 
@@ -50,7 +52,8 @@ class Metrics:
         for queue, number in seen.depth.items():
             self._depth.labels(queue).set(number)
         self._oldest.set(seen.oldest_queued_seconds)
-        self._workers.set(seen.workers_alive)
+        for hardware_class, number in seen.workers_alive.items():
+            self._workers.labels(hardware_class).set(number)
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""

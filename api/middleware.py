@@ -1,4 +1,4 @@
-"""What surrounds every route: request ids, logs and metrics, headers, the Host check, declared sizes, the last handler.
+"""What surrounds every route: request ids, logs and metrics, headers, the Host check, sizes, the last handler.
 
 Plain ASGI, so that nothing here reads a body and streams pass through.
 """
@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +23,7 @@ from api.settings import Settings
 
 LOG: Final = logging.getLogger(__name__)
 REQUEST_ID: Final = "X-Request-ID"
+UPLOAD_PATH: Final = "/verify"
 FORM_BYTES: Final = 65_536
 """Largest body of every route but the upload."""
 UNCHECKED_PATHS: Final = frozenset({"/healthz", "/readyz"})
@@ -111,7 +113,7 @@ class LastHandler:
 
 
 class Gate:
-    """Refuses a request by its head alone: an unknown Host, a declared size above the cap."""
+    """Refuses a request by its head alone: an unknown Host, a declared size above the cap. Bounds undeclared sizes."""
 
     def __init__(self, app: ASGIApp, *, hosts: frozenset[str], upload_bytes: int) -> None:
         self.app = app
@@ -120,17 +122,20 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        if refusal is None:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
-        else:
+        elif refusal := self._refusal(scope):
             await problems.answer(Request(scope, receive), refusal)(scope, receive, send)
+        elif scope["path"] == UPLOAD_PATH:
+            await self.app(scope, receive, send)  # counts for itself, with a clock besides (`upload.read`)
+        else:
+            await self.app(scope, bounded(receive, FORM_BYTES), send)
 
     def _refusal(self, scope: Scope) -> errors.ApiError | None:
         headers = Headers(scope=scope)
         if scope["path"] not in UNCHECKED_PATHS and host_name(headers.get("host", "")) not in self.hosts:
             return errors.UnknownHost(hint="the operator lists host names in SEEDGOLF_ALLOWED_HOSTS")
-        limit = self.upload_bytes if scope["path"] == "/verify" else FORM_BYTES
+        limit = self.upload_bytes if scope["path"] == UPLOAD_PATH else FORM_BYTES
         declared = headers.get("content-length", "0")
         if declared.isdecimal() and int(declared) > limit:
             return over_size(limit)
@@ -139,7 +144,25 @@ class Gate:
 
 def over_size(limit: int) -> errors.OverSize:
     """The refusal of a body above `limit` bytes."""
-    return errors.OverSize(where="body", expected=f"at most {limit} bytes", got="more", hint="nothing was taken")
+    return errors.OverSize(where="body", expected=f"at most {limit:,} bytes", got="more", hint="nothing was taken")
+
+
+def bounded(receive: Receive, limit: int) -> Receive:
+    """The messages of a request until its body is above `limit` bytes: a chunked one declares no size.
+
+    What ends it there is an HTTPException, which FastAPI lets through while it reads a form.
+    """
+    total = 0
+
+    async def counted() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > limit:
+            raise HTTPException(413)
+        return message
+
+    return counted
 
 
 def host_name(host: str) -> str:
@@ -149,9 +172,9 @@ def host_name(host: str) -> str:
 
 
 def known_hosts(settings: Settings) -> frozenset[str]:
-    """The names under which this server answers."""
+    """The names under which this server answers; a port beside one is left out, for any will do."""
     own = {settings.host.lower(), host_name(urlsplit(settings.url).netloc)}
-    return LOOPBACK | own | {name.lower() for name in settings.allowed_hosts}
+    return (LOOPBACK | own | set(map(host_name, settings.allowed_hosts))) - {""}
 
 
 def response_headers(settings: Settings) -> dict[str, str]:

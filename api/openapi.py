@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from api.hardware_class import HardwareClass
 from api.schemas import Problem
 
 Responses = dict[int | str, dict[str, Any]]
@@ -68,6 +69,7 @@ UPLOAD: Final[dict[str, Any]] = {
                         "file": {"type": "string", "format": "binary"},
                         "valset": FIELD,
                         "track": FIELD,
+                        "class": {"enum": ["", *HardwareClass]},
                         "csrf": {"type": "string", "maxLength": 128},
                     },
                 }

@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
-from api import charts, declared
+from api import charts, compared_curves, declared
 from api.states import State
 from api.store.jobs import EventRow, JobView
 from api.store.keys import KnownKey
@@ -20,10 +20,10 @@ from api.store.leaderboard import ArtifactView, JobLine, LeaderboardRow
 from api.store.valsets import KnownValset
 from api.templating import page
 from api.viewer import Filters, Viewer
-from verifier import render_html
+from verifier import bytes_chart, render_html
 from verifier.compare import Comparison
 from verifier.compare_cli import RULES
-from verifier.report import CheckName, Report
+from verifier.report import CheckName, Report, SizeRecord
 from verifier.scored_run import Entry
 from verifier.tracks import Track
 
@@ -48,9 +48,16 @@ SILENT: Final = timedelta(seconds=25)
 """Since the last sign of life: two heartbeats and a half."""
 
 
-def home(viewer: Viewer, *, mine: Sequence[JobLine], tracks: Sequence[str], valsets: Sequence[str]) -> HTMLResponse:
-    """The form to upload, and one's own submissions."""
-    return page("home.html", viewer, mine=mine, tracks=tracks, valsets=valsets)
+def home(
+    viewer: Viewer,
+    *,
+    mine: Sequence[JobLine],
+    everyones: Sequence[JobLine] | None = None,
+    tracks: Sequence[str],
+    valsets: Sequence[str],
+) -> HTMLResponse:
+    """The form to upload, one's own submissions, and for an operator everyone's; no page says whose a job is."""
+    return page("home.html", viewer, mine=mine, everyones=everyones, tracks=tracks, valsets=valsets)
 
 
 def run(viewer: Viewer, job: JobView, events: Sequence[EventRow]) -> HTMLResponse:
@@ -89,7 +96,8 @@ def report(
         job=job,
         report=report,
         fragment=Markup(render_html.fragment(report)),  # noqa: S704 - render_html escapes
-        tensors=declared.tensors(declared.read(manifest)),
+        tensors=declared.tensors(declared.read(manifest), report.size),
+        packed_note=bytes_chart.PACKED,
         keyid=keyid,
         share_id=share_id,
     )
@@ -111,15 +119,22 @@ def compare(
     return page(
         "compare.html",
         viewer,
-        choices=choices,
+        choices=_together(choices),
         picked={entry.label for entry in candidates},
         beaten={entry.label for entry in baseline},
         found=found,
         groups=groups,
         chart=charts.seeds(found) if found else None,
+        curves=compared_curves.charts(found.curves) if found and found.curves else None,
         rules=RULES,
         refusal=refusal,
     )
+
+
+def _together(choices: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
+    """The runs of one name beside each other, the name with the best run first, and its runs in time."""
+    names = list(dict.fromkeys(row.artifact_name for row in choices))
+    return sorted(choices, key=lambda row: (names.index(row.artifact_name), row.submitted_at))
 
 
 def leaderboard(viewer: Viewer, rows: Sequence[LeaderboardRow], filters: Filters) -> HTMLResponse:
@@ -135,15 +150,16 @@ def leaderboard(viewer: Viewer, rows: Sequence[LeaderboardRow], filters: Filters
     )
 
 
-def artifact(viewer: Viewer, view: ArtifactView) -> HTMLResponse:
-    """An artifact: its jobs, and what its manifest declares."""
+def artifact(viewer: Viewer, view: ArtifactView, size: SizeRecord | None = None) -> HTMLResponse:
+    """An artifact: its jobs, what its manifest declares, and where its bytes went as a report measured it."""
     manifest = declared.read(view.manifest)
     return page(
         "artifact.html",
         viewer,
         view=view,
         facts=list(declared.facts(manifest)) if manifest else [],
-        tensors=declared.tensors(manifest),
+        tensors=declared.tensors(manifest, size),
+        packed_note=bytes_chart.PACKED,
         manifest_text=declared.text(view.manifest) if view.manifest else "",
     )
 

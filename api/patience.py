@@ -6,6 +6,7 @@ although its first try may have been committed, so each must bear being done twi
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -17,9 +18,11 @@ from procrastinate.connector import Notify
 from psycopg_pool import AsyncNullConnectionPool
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from api.database import psycopg_dsn
+from api.database import one_line, psycopg_dsn
 
 T = TypeVar("T")
+
+LOG: Final = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS: Final = 0.05
 LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -37,6 +40,7 @@ class Patience:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._last_contact = time.monotonic()
+        self._is_away = False
 
     @property
     def is_exhausted(self) -> bool:
@@ -60,11 +64,22 @@ class Patience:
                     raise
                 if self.is_exhausted:
                     raise DatabaseLost(f"no database for {self._seconds:g} s") from error
+                self._note(error)
             else:
                 self._last_contact = time.monotonic()
+                self._note(None)
                 return answer
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _note(self, error: Exception | None) -> None:
+        """Log when the database goes and when it comes, once each: a wrong address looks like an idle worker."""
+        is_away = error is not None
+        if is_away and not self._is_away:
+            LOG.warning("the database does not answer; tried again for %g s: %s", self._seconds, one_line(error))
+        if self._is_away and not is_away:
+            LOG.warning("the database answers again")
+        self._is_away = is_away
 
 
 def _is_absence(error: Exception) -> bool:

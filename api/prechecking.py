@@ -1,7 +1,8 @@
 """The API's side of the pre-check: one child, one file at a time, killed and replaced when it hangs or dies.
 
 A file that the child does not survive is none that the API may judge: its answer is "not rejected", and a worker, which
-has a process per file, judges it.
+has a process per file, judges it. One that was lost before it could say by what the file is judged gets a second try,
+for without that there is no question to ask a worker.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ COMMAND: Final = (sys.executable, "-P", "-m", "api.precheck_child")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prechecked:
-    """What the child found: `chosen` is None where it died before it could say, `report` where it rejects nothing."""
+    """What the child found: `chosen` is None where it died before it could say, `checked` where it died afterwards."""
 
     chosen: Chosen | None
     checked: Checked | None
@@ -74,22 +75,26 @@ class Prechecker:
     async def check(self, data: bytes, ask: Ask) -> Prechecked:
         """Let the child look at a file, in turn."""
         async with self._turn:
-            chosen: Chosen | None = None
-            whole = False
-            try:
-                async with asyncio.timeout(self._patience_seconds):
-                    process = await self._running()
-                    await _send(process, frame(ask), data)
-                    chosen = await _receive(process, Chosen)
-                    checked = None if chosen.refusal else await _receive(process, Checked)
-                    whole = True
-                    return Prechecked(chosen=chosen, checked=checked)
-            except (TimeoutError, EOFError, ConnectionError, ValueError) as error:
-                LOG.warning("the pre-check child was lost (%s); a worker will judge the file", type(error).__name__)
-                return Prechecked(chosen=chosen, checked=None)
-            finally:
-                if not whole:  # also when this request was cancelled: the child would answer the next one with this
-                    await self._kill()
+            found = await self._asked(data, ask)
+            return found if found.chosen else await self._asked(data, ask)
+
+    async def _asked(self, data: bytes, ask: Ask) -> Prechecked:
+        chosen: Chosen | None = None
+        whole = False
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                process = await self._running()
+                await _send(process, frame(ask), data)
+                chosen = await _receive(process, Chosen)
+                checked = None if chosen.refusal else await _receive(process, Checked)
+                whole = True
+                return Prechecked(chosen=chosen, checked=checked)
+        except (TimeoutError, EOFError, ConnectionError, ValueError) as error:
+            LOG.warning("the pre-check child was lost (%s)", type(error).__name__)
+            return Prechecked(chosen=chosen, checked=None)
+        finally:
+            if not whole:  # also when this request was cancelled: the child would answer the next one with this
+                await self._kill()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:

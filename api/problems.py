@@ -4,27 +4,29 @@
 text of a foreign exception reaches an answer.
 """
 
-import errno
 import logging
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
 import obstore.exceptions
-import psycopg.errors
+import psycopg
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from api import errors, pages
 from api.accept import prefers_html
 from api.blobs import BlobError
 from api.errors import ApiError
+from api.full_disk import is_full
 from api.logs import request_id
 from api.pages import Viewer
+from api.parameters import MAX_NEXT_CHARACTERS
 from api.schemas import Problem
 from api.store.submitting import OverQuota
 from api.store.withdrawing import NotYours
@@ -34,7 +36,8 @@ from verifier.data_errors import DataError
 LOG: Final = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+OPEN_AGAIN: Final = '<!doctype html><title>seedgolf</title><meta http-equiv="refresh" content="0">'
+"""Loads its own address once more, which then is this site's own request."""
 
 OF_STATUS: Final[dict[int, type[ApiError]]] = {
     400: errors.BadForm,
@@ -46,6 +49,7 @@ HANDLED: Final[tuple[type[Exception], ...]] = (
     ApiError,
     HTTPException,
     RequestValidationError,
+    ClientDisconnect,
     DataError,
     OverQuota,
     NotYours,
@@ -73,6 +77,8 @@ def translate(error: Exception) -> ApiError:
             found = _invalid(error.errors())
         case HTTPException():
             found = OF_STATUS.get(error.status_code, errors.InternalError)()
+        case ClientDisconnect():
+            found = errors.UploadAborted()  # read by nobody, and no fault of ours
         case OverQuota():
             found = _over_quota(error)
         case NotYours():
@@ -87,12 +93,13 @@ def translate(error: Exception) -> ApiError:
 def _down(error: Exception) -> ApiError:
     """Of the database, the store of artifacts or the disk: a 503, logged, for the client to try again."""
     LOG.warning("a dependency failed: %s", type(error).__name__, exc_info=error)
-    cause = getattr(error, "orig", error)
-    if isinstance(cause, psycopg.errors.DiskFull) or (isinstance(cause, OSError) and cause.errno in FULL):
+    if is_full(error):
         return errors.StorageFull(hint="nothing was taken; try again later", retry_after_seconds=60)
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout | psycopg.OperationalError):
         return errors.DatabaseDown(hint="nothing was taken; try again", retry_after_seconds=RETRY_SECONDS)
-    if isinstance(error, obstore.exceptions.BaseError | BlobError | OSError):
+    if isinstance(error, BlobError):
+        return errors.StorageDown(str(error), retry_after_seconds=RETRY_SECONDS)  # says what to do
+    if isinstance(error, obstore.exceptions.BaseError | OSError):
         return errors.StorageDown(hint="nothing was taken; try again", retry_after_seconds=RETRY_SECONDS)
     return errors.InternalError()
 
@@ -109,6 +116,7 @@ def _invalid(faults: Sequence[dict[str, Any]]) -> ApiError:
 
 def _over_quota(error: OverQuota) -> ApiError:
     return errors.OverQuotaError(
+        where=error.what,
         expected=f"at most {error.limit}",
         got=f"{error.used}",
         hint="wait for running jobs or for the window to pass",
@@ -144,11 +152,24 @@ def answer(request: Request, error: ApiError, *, headers: dict[str, str] | None 
     if not prefers_html(request):
         response = JSONResponse(problem, error.status, media_type=MEDIA_TYPE)
     elif error.status == 401 and request.method == "GET":
-        response = RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+        response = _log_in(request)
     else:
         response = pages.error(viewer_of(request), problem)
     response.headers.update(added)
     return response
+
+
+def _log_in(request: Request) -> Response:
+    """To the login page. A link on another site brings no strict cookie, so it is opened again from here first."""
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        return HTMLResponse(OPEN_AGAIN)
+    return RedirectResponse(f"/login?next={quote(_asked_for(request))}", 303)
+
+
+def _asked_for(request: Request) -> str:
+    """What the request asks for, to come back to it; what is too long for that loses its query first."""
+    path, query = request.url.path, request.url.query
+    return next(text for text in (f"{path}?{query}" if query else path, path, "/") if len(text) <= MAX_NEXT_CHARACTERS)
 
 
 def viewer_of(request: Request) -> Viewer:

@@ -82,6 +82,7 @@ class JobJson(Answer):
     run: int
     attempt: int
     position: int | None
+    workers_alive: int | None
     progress: Progress
     sign_of_life_at: datetime | None
     submitted_at: datetime
@@ -111,6 +112,7 @@ def job_json(job: JobView, report: dict[str, Any] | None = None) -> JobJson:
         run=job.run,
         attempt=job.attempt,
         position=job.position,
+        workers_alive=job.workers_alive,
         progress=Progress(stage=job.stage, done=job.done, total=job.total),
         sign_of_life_at=job.sign_of_life_at,
         submitted_at=job.submitted_at,
@@ -217,6 +219,21 @@ class ValsetJson(Answer):
     targets: int
     target_bytes: int
     pieces_sha256: Digest
+
+
+class WorkerJson(Answer):
+    """A worker process of the last weeks; only administrators see it, for it names its machine."""
+
+    name: str
+    host: str
+    process_id: int
+    hardware_class: HardwareClass
+    verifier_version: str
+    keyid: str
+    started_at: datetime
+    heard_at: datetime
+    ended_at: datetime | None
+    is_alive: bool
 
 
 class KeyJson(Answer):

@@ -15,6 +15,8 @@ from api.hardware_class import HardwareClass
 
 PREFIX: Final = "SEEDGOLF_"
 DEFAULT_PORT: Final = 8765
+BASE_URL: Final = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
+"""Without a path: the pages lie at the root of their host."""
 EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
 
@@ -55,7 +57,7 @@ class Settings(BaseModel):
     blobs: str | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = DEFAULT_PORT
-    base_url: str | None = None
+    base_url: Annotated[str, Field(pattern=BASE_URL)] | None = None
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     public_read: bool = False
     worker_class: HardwareClass = HardwareClass.CPU

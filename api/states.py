@@ -4,6 +4,7 @@
 
 `accepted` and `rejected` are verdicts and final. `failed` is our fault and says what happened; a failed or cancelled
 question that is asked again starts a new run. A running job is queued again when its worker was lost or is shut down.
+A file that fails a cheap check is rejected in the transaction that queues it. A test holds the store against the table.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ class State(StrEnum):
 
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
-    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.FAILED}),
+    State.QUEUED: frozenset({State.RUNNING, State.REJECTED, State.CANCELLED}),
     State.RUNNING: frozenset({State.ACCEPTED, State.REJECTED, State.FAILED, State.CANCELLED, State.QUEUED}),
     State.ACCEPTED: frozenset(),
     State.REJECTED: frozenset(),

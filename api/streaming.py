@@ -4,9 +4,10 @@
     event: job     id N, data JobJson        the job as GET /verify/{id} shows it, without its report
     event: end     data {"state": ...}       the run is over; the reader closes
 
-Between them a comment keeps the connection open; with each the reader's token is looked at again.
+Every so often, however much is told between, a comment keeps the connection open, and the token is looked at again.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -36,7 +37,8 @@ def last_event_id(header: str | None) -> int | None:
 
 async def stream(held: Resources, access: Access, job_id: str, after: int | None) -> AsyncIterator[bytes]:
     """The events of one reader, as they go over the wire; the caller holds a place in `held.streams`."""
-    sent = b""
+    sent, clock = b"", asyncio.get_running_loop().time
+    due = clock() + held.keep_alive_seconds
     try:
         with held.hub.watching(job_id) as changed:
             while not held.hub.is_closing:
@@ -58,9 +60,11 @@ async def stream(held: Resources, access: Access, job_id: str, after: int | None
                 if job.state not in UNFINISHED:
                     yield format_sse_event(event="end", data_str=json.dumps({"state": job.state}))
                     return
-                if not await pause(changed, held.keep_alive_seconds):
+                await pause(changed, due - clock())
+                if clock() >= due:
                     if not await access.still_holds(held.engine):
                         return
                     yield KEEPALIVE_COMMENT
+                    due = clock() + held.keep_alive_seconds
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         LOG.warning("a stream ended: %s", type(error).__name__)  # its reader comes again with Last-Event-ID

@@ -4,6 +4,7 @@ Exit codes: 0 accepted, or submitted without --wait; 1 rejected, here or there; 
 to stdout, everything else to stderr. Starts without torch.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,27 +17,23 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from api.client import BUSY, BadAddress, Client, ClientError, Job, NotReached, Refused
+from api.hardware_class import HardwareClass
 from api.settings import BadSetting, load
 from api.states import VERDICTS
 from artifact.format import limits
+from artifact.usage_fault import UsageFault
 from verifier import render_markdown, render_terminal
 from verifier.precheck import precheck
 from verifier.report import BadReport, Report, Verdict
 from verifier.tracks import UnknownTrack, load_tracks, named, track_for
 
 REJECTED: Final = 1
-USAGE: Final = 2
 NO_VERDICT: Final = 3
 TRIES: Final = 5
+CLASSES: Final = click.Choice([each.value for each in HardwareClass])
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 FILE_TO_WRITE: Final = click.Path(dir_okay=False, path_type=Path)
 T = TypeVar("T")
-
-
-class UsageFault(click.ClickException):
-    """The command, the server's address or the token is wrong; nothing was judged."""
-
-    exit_code = USAGE
 
 
 class NoVerdict(click.ClickException):
@@ -56,6 +53,7 @@ class NoVerdict(click.ClickException):
 )
 @click.option("--valset", metavar="NAME", help="Validation set.  [default: the one that FILE claims]")
 @click.option("--track", metavar="NAME", help="Limits.  [default: the first track that lists the set]")
+@click.option("--class", "worker_class", type=CLASSES, help="Workers to ask.  [default: the server's choice]")
 @click.option("--wait", is_flag=True, help="Wait for the verdict, and print the report.")
 @click.option("--wait-seconds", type=click.FloatRange(0, min_open=True), help="Wait no longer than this.")
 @click.option("--summary", type=FILE_TO_WRITE, help="Append the report as Markdown, for a CI job's summary.")
@@ -69,6 +67,7 @@ def submit(
     wait_seconds: float | None,
     summary: Path | None,
     as_json: bool,
+    worker_class: str | None,
     **question: str | None,
 ) -> None:
     """Send an artifact to a server and wait for its verdict.
@@ -78,15 +77,21 @@ def submit(
     """
     console = Console(stderr=True, highlight=False)
     data = _read(file)
+    if summary is not None and not os.access(summary.parent, os.W_OK):  # looked at before the wait, not after it
+        raise UsageFault(f"can't write {summary}: expected a folder to write into, got {summary.parent}")
     early = _checked_here(data, question["track"])
     if early is not None:
         console.print("rejected here, before any upload", style="bold")
         _show(early, summary=summary, as_json=as_json)
         sys.exit(REJECTED)
-    with _told(), Client(*_server_and_token(server, token)) as client:
-        job = _uploaded(client, data, file.name, console, **question)
+    url, found = _server_and_token(server, token)
+    with _told(url), Client(url, found) as client:
+        wanted = HardwareClass(worker_class) if worker_class else None
+        job = _uploaded(client, data, file.name, console, worker_class=wanted, **question)
         page = client.server + job.links["page"]
         console.print(f"job {job.id}\npage {page}", soft_wrap=True)
+        if job.workers_alive == 0:
+            console.print(f"no {job.hardware_class} worker is there now; the job waits for one", style="bold")
         if not (wait or wait_seconds):
             click.echo(job.model_dump_json(indent=2) if as_json else f"{job.state}: {page}")
             return
@@ -137,7 +142,7 @@ def _server_and_token(server: str | None, token: str | None) -> tuple[str, str]:
 
 
 def _uploaded(
-    client: Client, data: bytes, name: str, console: Console, *, valset: str | None, track: str | None
+    client: Client, data: bytes, name: str, console: Console, *, worker_class: HardwareClass | None, **names: str | None
 ) -> Job:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -146,7 +151,7 @@ def _uploaded(
         def sent(done: int, _total: int) -> None:
             progress.update(task, completed=done)
 
-        return _tried(lambda: client.submit(data, valset=valset, track=track, sent=sent))
+        return _tried(lambda: client.submit(data, worker_class=worker_class, sent=sent, **names))
 
 
 def _tried(ask: Callable[[], T]) -> T:
@@ -178,6 +183,8 @@ def _followed(client: Client, job: Job, console: Console, *, seconds: float | No
 
 def _line(job: Job) -> str:
     place = f", place {job.position} in the queue" if job.position else ""
+    if job.workers_alive == 0:
+        place = f", no {job.hardware_class} worker there"
     attempt = f", attempt {job.attempt}" if job.attempt > 1 else ""
     stage = f": {job.progress.stage}" if job.progress.stage else ""
     return f"{job.state}{place}{attempt}{stage}"
@@ -197,14 +204,14 @@ def _show(report: Report, *, summary: Path | None, as_json: bool, page: str | No
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """The client's faults as one line and an exit code."""
+def _told(url: str) -> Iterator[None]:
+    """The client's faults as one line and an exit code; `url` is whom it asks."""
     try:
         yield
     except BadAddress as error:
         raise UsageFault(str(error)) from None
     except NotReached as error:
-        raise NoVerdict(f"{error}; is it running? try again, the same file is the same job") from None
+        raise NoVerdict(f"{url}: {error}; is it running? try again, the same file is the same job") from None
     except Refused as error:
         fault: type[click.ClickException] = NoVerdict if error.status >= 500 or error.status in BUSY else UsageFault
         raise fault(f"the server refused: {error}") from None

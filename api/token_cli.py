@@ -17,8 +17,10 @@ from api import database
 from api.cli_settings import data_option, faults_told, settings_with
 from api.first_start import LINK_SECONDS
 from api.server_database import reached
+from api.settings import Settings
 from api.store import tokens
 from api.store.tokens import Scope, Token
+from artifact.usage_fault import UsageFault
 
 OWNER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([dh])")
@@ -87,9 +89,11 @@ def list_tokens(as_json: bool, data: Path | None) -> None:
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
-    table = Table("id", "owner", "scopes", "made", "expires", "last used", "revoked", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "owner", "scopes", "made", "expires", "last used", "revoked"):
+        table.add_column(name, no_wrap=name not in {"owner", "scopes"}, overflow="fold")
     for row in shown:
-        times = [(row[name] or "–")[:16] for name in ("created_at", "expires_at", "last_used_at", "revoked_at")]
+        times = [(row[name] or "–")[:10] for name in ("created_at", "expires_at", "last_used_at", "revoked_at")]
         table.add_row(row["id"], row["owner"], " ".join(row["scopes"]), *times)
     Console().print(table)
 
@@ -104,7 +108,7 @@ def revoke(token_id: str, data: Path | None) -> None:
         return await tokens.revoke(connection, token_id)
 
     if not _told(data, story):
-        raise click.ClickException(f"token {token_id!a}: expected one that is not revoked, got none; see `token list`")
+        raise UsageFault(f"token {token_id!a}: expected one that is not revoked, got none; see `token list`")
     click.echo(f"revoked {token_id}", err=True)
 
 
@@ -120,8 +124,15 @@ def link(token_id: str, data: Path | None) -> None:
 
     code = _told(data, story)
     if code is None:
-        raise click.ClickException(f"token {token_id!a}: expected one in use, got none; see `seedgolf token list`")
-    click.echo(f"{settings_with(data=data).url}/login?link={code}")
+        raise UsageFault(f"token {token_id!a}: expected one in use, got none; see `seedgolf token list`")
+    click.echo(f"{_address(settings_with(data=data))}/login?link={code}")
+
+
+def _address(settings: Settings) -> str:
+    """Where people reach the server: as this environment says, or as the server that is running here wrote down."""
+    if settings.base_url or not settings.address_file.is_file():
+        return settings.url
+    return settings.address_file.read_text().strip()
 
 
 def _told(data: Path | None, story: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:

@@ -18,7 +18,8 @@ from procrastinate.job_context import AbortReason
 from api import logs
 from api.beat import Beat
 from api.bench import Bench
-from api.blobs import BlobError
+from api.blobs import STORE_AWAY, BlobError
+from api.full_disk import is_full
 from api.patience import DatabaseLost
 from api.store import transitions
 from api.store.transitions import MAX_FAILURES, Because, Claim
@@ -32,6 +33,16 @@ logger: Final = logging.getLogger(__name__)
 
 INTERNAL_ERROR: Final = "internal-error"
 VALSET_MISSING: Final = "valset-missing"
+FIRST_PAUSE_SECONDS: Final = 0.25
+LONGEST_PAUSE_SECONDS: Final = 10.0
+LONGEST_DELAY: Final = 6
+"""In waits after a failure: the longest that a job lies before somebody looks whether what was missing is back."""
+STORE_AWAY_SAID: Final = "the store of artifacts does not answer"
+DISK_FULL_SAID: Final = "the worker's disk is full"
+
+
+class StoreAway(RuntimeError):
+    """The store of artifacts did not answer for as long as an attempt waits for it."""
 
 
 async def verify(bench: Bench, context: JobContext, *, job_id: str) -> None:
@@ -80,15 +91,17 @@ class Attempt:
                 await self._failed(held, error.code, str(error), retry=error.retryable)
             except BlobError as error:
                 await self._failed(held, error.code, str(error), retry=False)
+            except StoreAway:
+                await self._put_off(held, STORE_AWAY_SAID)
             except DataError:
                 logger.exception("the validation set cannot be used")
                 message = "this worker does not have the validation set"
                 await self._failed(held, VALSET_MISSING, message, retry=True, wait=True)
             except DatabaseLost:
                 raise
-            except Exception:  # the worker's job boundary
+            except Exception as error:  # the worker's job boundary
                 logger.exception("the attempt failed")
-                await self._failed(held, INTERNAL_ERROR, "the worker failed; its log says why", retry=True, wait=True)
+                await self._broke(held, error)
             else:
                 await self._verdict(held, report)
 
@@ -110,7 +123,7 @@ class Attempt:
         bench = self._bench
         judged = partial(
             sandbox.judge,
-            await bench.blobs.get(held.artifact_sha256),
+            await self._fetched(held),
             track=held.track,
             valset_folder=await asyncio.to_thread(self._valset_folder, held),
             settings=bench.run_settings.model_copy(update={"dtype": held.dtype}),
@@ -120,6 +133,27 @@ class Attempt:
             program=bench.program,
         )
         return await asyncio.get_running_loop().run_in_executor(bench.thread, judged)
+
+    async def _fetched(self, held: Claim) -> bytes:
+        """The file, as soon as the store gives it.
+
+        Raises:
+            BlobError: the store has no such file.
+            StoreAway: the store did not answer in time.
+            JudgeCancelled: the attempt was stopped meanwhile.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline, pause = clock() + self._bench.outage_seconds, FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._bench.blobs.get(held.artifact_sha256)
+            except STORE_AWAY as error:
+                logger.warning("%s: %s", STORE_AWAY_SAID, type(error).__name__, exc_info=error)
+            if clock() > deadline:
+                raise StoreAway
+            if await asyncio.to_thread(self._stopped.wait, pause):
+                raise JudgeCancelled("stopped before the file was there")
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _valset_folder(self, held: Claim) -> Path | None:
         if not held.valset_sha256:
@@ -139,6 +173,19 @@ class Attempt:
             detail = f"{self._bench.worker} was shut down"
             again = partial(transitions.requeue, fence=held.fence, because=Because.SHUTDOWN, detail=detail)
             await self._bench.write(again)
+
+    async def _broke(self, held: Claim, error: Exception) -> None:
+        """What nobody foresaw, and a full disk."""
+        if is_full(error):
+            await self._put_off(held, DISK_FULL_SAID)
+        else:
+            await self._failed(held, INTERNAL_ERROR, "the worker failed; its log says why", retry=True, wait=True)
+
+    async def _put_off(self, held: Claim, detail: str) -> None:
+        """Another attempt later, later each time, which costs the job nothing: what is missing is no fault of it."""
+        delay = self._bench.retry_seconds[-1] * min(held.fence.attempt, LONGEST_DELAY)
+        later = partial(transitions.requeue, because=Because.OUTAGE, detail=detail, delay_seconds=delay)
+        await self._bench.write(partial(later, fence=held.fence))
 
     async def _failed(self, held: Claim, code: str, message: str, *, retry: bool, wait: bool = False) -> None:
         """Another attempt, or the end of the job by our fault."""

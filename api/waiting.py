@@ -43,7 +43,7 @@ class Hub:
                     self._wake_all()  # what happened while nobody listened
                     async for notification in connection.notifies():
                         self._wake(notification.payload)
-            except psycopg.OperationalError as error:
+            except (psycopg.Error, OSError) as error:
                 LOG.warning("not listening to the database: %s", type(error).__name__)
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -73,12 +73,11 @@ class Hub:
             self._wake(job_id)
 
 
-async def pause(changed: asyncio.Event, seconds: float) -> bool:
-    """Wait for a change, at most so long; whether there was one."""
+async def pause(changed: asyncio.Event, seconds: float) -> None:
+    """Wait for a change, at most so long."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            return await changed.wait()
-    return False
+            await changed.wait()
 
 
 async def wait_for_end(engine: AsyncEngine, hub: Hub, job_id: str, seconds: float) -> JobView | None:

@@ -8,29 +8,27 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import Final, Literal
 
 from procrastinate import JobContext
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api import database, keyring, logs, queue
+from api import database, device, logs, queue, sure_cancel
 from api import settings as service_settings
 from api.bench import Bench
 from api.blobs import Blobs
+from api.device import NoDevice
 from api.hardware_class import HardwareClass
+from api.keyring import Keyring
 from api.patience import DatabaseLost, Patience, PatientConnector
+from api.presence import ALIVE_FILE, Presence, new_name
 from api.question import queue_name
 from api.scratch import own_place
 from api.settings import BadSetting, Settings
 from api.signing import sign_forever
-from api.store import keys, valsets
 from api.sweep import EVERY_SECONDS, LOST_SECONDS, sweep_forever
 from api.verifying import verify
 from verifier.data_errors import DataError
@@ -38,14 +36,13 @@ from verifier.report_assembly import verifier_version
 from verifier.sandbox import JUDGE, Program
 from verifier.settings import Settings as RunSettings
 from verifier.signing_errors import BadKey
-from verifier.valset import Registration
 from verifier.valset_registry import Registry
 
 logger: Final = logging.getLogger(__name__)
 
-ALIVE_FILE: Final = "worker-alive"
-"""In the data folder; touched whenever this process has reached the database, for a container's health check."""
 PATIENCE_IN_LIMITS: Final = 3
+QUEUE_LOOP: Final = "worker loop"
+"""procrastinate's own name of the task that its worker shields from a cancel; a test keeps it so."""
 OK, DATABASE_LOST, BAD_SETTING = 0, 1, 2
 
 
@@ -59,6 +56,7 @@ class Timing:
         sweep: between looks for lost workers.
         poll: between looks for a job or a cancel whose notice was missed; the queue's own loop misses one now and then.
         retry: waits before the second and the third attempt after a failure outside the judge.
+        outage: how long an attempt waits for the store of artifacts before another worker may try.
     """
 
     heartbeat: float = 10.0
@@ -66,6 +64,7 @@ class Timing:
     sweep: float = EVERY_SECONDS
     poll: float = 1.0
     retry: tuple[float, float] = (1.0, 10.0)
+    outage: float = 300.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,18 +74,29 @@ class Worker:
     settings: Settings
     timing: Timing = field(default_factory=Timing)
     program: Program = JUDGE
+    _beside: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; the first of them, whenever it comes, ends the work in order.
 
         Raises:
             DatabaseLost: the database was away for too long.
+            BadKey: the signing key is none, or is retired.
         """
-        working = asyncio.create_task(self._work())
+        stop = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signum, _cancel_once, working)
-        with suppress(asyncio.CancelledError):
-            await working
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+        working = asyncio.create_task(self._work())
+        ending = asyncio.create_task(self._end_on(stop, working))
+        try:
+            with suppress(asyncio.CancelledError):
+                await working
+        finally:
+            ending.cancel()
+
+    async def _end_on(self, stop: asyncio.Event, working: asyncio.Task[None]) -> None:
+        await stop.wait()
+        await sure_cancel.cancel(working, ends_in_order=_takes_jobs, beside=self._beside)
 
     async def _work(self) -> None:
         assert self.settings.database is not None, "whoever starts a worker names its database"
@@ -94,34 +104,39 @@ class Worker:
         patience = Patience(PATIENCE_IN_LIMITS * timing.lost)
         engine = database.engine(dsn)
         bench = await self._bench(engine, patience)
+        presence = Presence(
+            bench=bench, hardware_class=self.settings.worker_class, alive_file=self.settings.data / ALIVE_FILE
+        )
         try:
-            await bench.write(partial(keys.publish, public_key=bench.key.public))
+            await presence.begin()
             async with asyncio.TaskGroup() as group:
                 sweeping = sweep_forever(engine, lost_seconds=timing.lost, every_seconds=timing.sweep)
-                beside = (sweeping, sign_forever(bench, dsn), self._be_present(bench))
-                tasks = [group.create_task(loop) for loop in beside]
+                beside = (sweeping, sign_forever(bench, dsn), presence.keep())
+                self._beside.extend(group.create_task(loop) for loop in beside)
                 await self._take_jobs(bench, PatientConnector(dsn, patience))
-                for task in tasks:
+                for task in self._beside:
                     task.cancel()
         finally:
+            await presence.end()
             await engine.dispose()
         if patience.is_exhausted:
             raise DatabaseLost("the queue gave up")
 
     async def _bench(self, engine: AsyncEngine, patience: Patience) -> Bench:
         settings = self.settings
-        device: Literal["cuda", "cpu"] = "cuda" if settings.worker_class is HardwareClass.GPU else "cpu"
+        where: Literal["cuda", "cpu"] = "cuda" if settings.worker_class is HardwareClass.GPU else "cpu"
         return Bench(
-            worker=f"{socket.gethostname()}/{os.getpid()}",
+            worker=new_name(),
             engine=engine,
             patience=patience,
             blobs=Blobs(settings.blob_url),
             registry=Registry(folder=settings.valset_folder),
-            key=await asyncio.to_thread(keyring.load_or_make, settings.key_file),
-            run_settings=RunSettings(device=device, threads=settings.threads or len(os.sched_getaffinity(0))),
+            keyring=await asyncio.to_thread(Keyring, settings.key_file),
+            run_settings=RunSettings(device=where, threads=settings.threads or len(os.sched_getaffinity(0))),
             environ=service_settings.inherited(),
             heartbeat_seconds=self.timing.heartbeat,
             retry_seconds=self.timing.retry,
+            outage_seconds=self.timing.outage,
             program=self.program,
         )
 
@@ -146,44 +161,10 @@ class Worker:
                 install_signal_handlers=False,
             )
 
-    async def _be_present(self, bench: Bench) -> None:
-        """Say every heartbeat which validation sets are here, and that this process has a database."""
-        published = None
-        while True:
-            here = await asyncio.to_thread(_registered, bench.registry)
-            if here is not None and here != published:
-                hardware_class = self.settings.worker_class
-                await bench.write(partial(valsets.publish, hardware_class=hardware_class, registrations=here))
-                published = here
-            await bench.write(_ask_nothing)
-            _touch(self.settings.data / ALIVE_FILE)
-            await asyncio.sleep(self.timing.heartbeat)
 
-
-def _cancel_once(task: asyncio.Task[None]) -> None:
-    if not task.cancelling():
-        task.cancel()
-
-
-def _registered(registry: Registry) -> list[Registration] | None:
-    """The sets of the folder, None where it cannot be read."""
-    try:
-        return registry.registrations()
-    except (DataError, OSError):
-        logger.exception("the folder of validation sets cannot be read")
-        return None
-
-
-def _touch(file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    except OSError:  # a full disk ends no run
-        logger.warning("the sign of life cannot be written", exc_info=True)
-
-
-async def _ask_nothing(connection: AsyncConnection) -> None:
-    await connection.execute(text("SELECT 1"))
+def _takes_jobs() -> bool:
+    """Whether the queue's loop runs: from then on it shields itself and ends in order."""
+    return any(task.get_name() == QUEUE_LOOP for task in asyncio.all_tasks())
 
 
 def main() -> int:
@@ -197,6 +178,11 @@ def main() -> int:
         return BAD_SETTING
     if settings.database is None:
         logger.error("SEEDGOLF_DATABASE: expected the DSN of the service's database, got nothing")
+        return BAD_SETTING
+    try:
+        device.check(settings.worker_class, service_settings.inherited())
+    except NoDevice as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return BAD_SETTING
     try:
         Registry(folder=settings.valset_folder).add_demo()

@@ -5,7 +5,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from api import errors
 from api.accept import prefers_html
-from api.access import Submitter
+from api.access import Submitter, address_of
 from api.badge import badge
 from api.openapi import REDIRECT, of_type, refusals
 from api.parameters import ShareId
@@ -24,8 +24,9 @@ HEADERS = {
 
 
 @router.get("/badge/{share_id}.svg", response_class=Response, responses=refusals(404) | of_type("The badge.", SVG))
-async def show(held: Held, share_id: ShareId) -> Response:
+async def show(request: Request, held: Held, share_id: ShareId) -> Response:
     """Verdict and val_bpb; a badge that is unknown and one that was revoked look alike."""
+    await held.floods.note_request(address_of(request))
     async with held.engine.connect() as connection:
         found = await shares.badge(connection, share_id)
     image = badge(found.state, found.val_bpb) if found else badge("unknown", None)

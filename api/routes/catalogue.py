@@ -17,6 +17,7 @@ from api.parameters import ArtifactDigest, TrackName, ValsetName
 from api.resources import Held
 from api.schemas import ArtifactViewJson, JobLineJson, KeyJson, LeaderboardJson, ValsetJson
 from api.store import keys, leaderboard, valsets
+from api.store.tokens import Scope
 from api.store.valsets import KnownValset
 from verifier.tracks import Track
 
@@ -24,7 +25,7 @@ router = APIRouter(tags=["catalogue"])
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
-MY_LAST: Final = 50
+LAST: Final = 50
 
 
 def json_of(model: Any, values: Any) -> Response:  # noqa: ANN401 - any type that pydantic knows
@@ -37,14 +38,16 @@ def json_of(model: Any, values: Any) -> Response:  # noqa: ANN401 - any type tha
     "/submissions", response_model=tuple[JobLineJson, ...], responses=read_refusals() | also_page("One's submissions.")
 )
 async def home(request: Request, held: Held, access: Reader) -> Response:
-    """One's own last submissions; for a browser the home page with the form to upload."""
+    """One's own last submissions; for a browser the home page with the form to upload, for its operator with all."""
+    is_admin = access.token is not None and access.token.allows(Scope.ADMIN)
     async with held.engine.connect() as connection:
-        mine = await leaderboard.my_submissions(connection, access.token.owner, MY_LAST) if access.token else []
+        mine = await leaderboard.last_submitted(connection, access.token.owner, LAST) if access.token else []
+        everyones = await leaderboard.last_submitted(connection, None, LAST) if is_admin else None
         known = await valsets.known(connection)
     if not prefers_html(request):
         return json_of(list[JobLineJson], [JobLineJson(**asdict(line)) for line in mine])
     names = sorted({one.name for one in known})
-    return pages.home(viewer(access, held), mine=mine, tracks=list(held.tracks), valsets=names)
+    return pages.home(viewer(access, held), mine=mine, everyones=everyones, tracks=list(held.tracks), valsets=names)
 
 
 @router.get(
@@ -113,10 +116,11 @@ async def show_artifact(request: Request, held: Held, access: Reader, sha256: Ar
     """What an artifact says of itself, and its jobs."""
     async with held.engine.connect() as connection:
         found = await leaderboard.artifact(connection, sha256)
+        size = await leaderboard.artifact_size(connection, sha256) if prefers_html(request) else None
     if found is None:
         raise errors.NotFound(where="artifact", expected="the digest of an artifact", got="another one")
     if prefers_html(request):
-        return pages.artifact(viewer(access, held), found)
+        return pages.artifact(viewer(access, held), found, size)
     return json_of(ArtifactViewJson, ArtifactViewJson(**asdict(found)))
 
 

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api import errors, pages
-from api.access import COOKIE, Leaver, has_own_origin
+from api.access import COOKIE, Leaver, address_of, has_own_origin
 from api.openapi import PAGE, REDIRECT, refusals
 from api.pages import Viewer
+from api.parameters import MAX_NEXT_CHARACTERS
 from api.resources import Held, Resources
 from api.store import tokens
 from api.store.tokens import Token
@@ -16,28 +17,27 @@ from api.store.tokens import Token
 router = APIRouter(tags=["login"], include_in_schema=True)
 
 SESSION_SECONDS: Final = 12 * 3600
-MAX_PATH: Final = 512
 MAX_SECRET: Final = 256
 WRONG: Final = "This is no token that holds here."
 USED: Final = "This link was used before, or is too old."
 
-Next = Annotated[str, Query(max_length=MAX_PATH)]
 
-
-@router.get("/login", response_class=Response, responses=refusals(422) | {200: {"content": PAGE}, 303: REDIRECT})
+@router.get("/login", response_class=Response, responses=refusals(401, 422) | {200: {"content": PAGE}, 303: REDIRECT})
 async def form(
     request: Request,
     held: Held,
-    next_path: Annotated[str, Query(alias="next", max_length=MAX_PATH)] = "/",
-    link: Annotated[str | None, Query(max_length=MAX_SECRET)] = None,
+    next_path: Annotated[str, Query(alias="next", max_length=MAX_NEXT_CHARACTERS)] = "/",
+    link: Annotated[str | None, Query(min_length=1, max_length=MAX_SECRET)] = None,
 ) -> Response:
     """The form, or with a one-time link a session."""
     if link is None:
         return pages.login(_nobody(held), next_path=_own_path(next_path))
-    await held.floods.check_address(_address(request))
+    await held.floods.check_address(address_of(request), link)
     async with held.engine.begin() as connection:
         token = await tokens.redeem_link(connection, link)
-    return await _logged_in(request, held, token, "/", wrong=USED)
+    if token is None:
+        return await _refused(request, held, link, "/", why=USED)
+    return await _logged_in(held, token, "/")
 
 
 @router.post(
@@ -49,15 +49,17 @@ async def log_in(
     request: Request,
     held: Held,
     token: Annotated[str, Form(max_length=MAX_SECRET)],
-    next_path: Annotated[str, Form(alias="next", max_length=MAX_PATH)] = "/",
+    next_path: Annotated[str, Form(alias="next", max_length=MAX_NEXT_CHARACTERS)] = "/",
 ) -> Response:
     """Exchange a token for a session."""
     if "origin" in request.headers and not has_own_origin(request):
         raise errors.ForeignOrigin(expected="an Origin header with this server's address")
-    await held.floods.check_address(_address(request))
+    await held.floods.check_address(address_of(request), token)
     async with held.engine.begin() as connection:
         found = await tokens.find(connection, token.strip())
-    return await _logged_in(request, held, found, _own_path(next_path), wrong=WRONG)
+    if found is None:
+        return await _refused(request, held, token, _own_path(next_path), why=WRONG)
+    return await _logged_in(held, found, _own_path(next_path))
 
 
 @router.post("/logout", response_class=Response, responses=refusals(400, 401, 403, 413) | {303: REDIRECT})
@@ -71,12 +73,14 @@ async def log_out(held: Held, access: Leaver) -> Response:
     return response
 
 
-async def _logged_in(request: Request, held: Resources, token: Token | None, path: str, *, wrong: str) -> Response:
-    if token is None:
-        await held.floods.note_wrong(_address(request))
-        page = pages.login(_nobody(held), error=wrong, next_path=path)
-        page.status_code = 401
-        return page
+async def _refused(request: Request, held: Resources, credential: str, path: str, *, why: str) -> Response:
+    await held.floods.note_wrong(address_of(request), credential)
+    page = pages.login(_nobody(held), error=why, next_path=path)
+    page.status_code = 401
+    return page
+
+
+async def _logged_in(held: Resources, token: Token, path: str) -> Response:
     async with held.engine.begin() as connection:
         session = await tokens.open_session(connection, token, seconds=SESSION_SECONDS)
     response = RedirectResponse(path, 303)
@@ -97,10 +101,6 @@ def _is_secure(held: Resources) -> bool:
 
 def _nobody(held: Resources) -> Viewer:
     return Viewer(base_url=held.settings.url)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 def _own_path(path: str) -> str:

@@ -1,5 +1,6 @@
 """For operators and tools: probes, metrics, the OpenAPI document."""
 
+from dataclasses import asdict
 from typing import Final, Literal
 
 from fastapi import APIRouter, Request
@@ -12,7 +13,9 @@ from api import errors, pages
 from api.access import Admin, Reader, viewer
 from api.openapi import of_type, read_refusals, refusals
 from api.resources import Held
-from api.schemas import Answer
+from api.routes.catalogue import json_of
+from api.schemas import Answer, WorkerJson
+from api.store import workers
 from api.store.statistics import statistics
 from verifier import render_html
 
@@ -28,12 +31,14 @@ class Health(Answer):
 OK: Final = TypeAdapter(Health).dump_python(Health(), mode="json")
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=Health, responses=refusals())
 async def healthz() -> Response:
     """The process runs."""
     return JSONResponse(OK)
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Health, responses=refusals())
 async def readyz(held: Held) -> Response:
     """The process can take requests: the database answers, and it is not about to end."""
@@ -56,6 +61,14 @@ async def metrics(held: Held, _: Admin) -> Response:
     held.metrics.streams.set(held.streams.taken)
     held.metrics.waiters.set(held.waiters.taken)
     return Response(held.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/workers", response_model=tuple[WorkerJson, ...], responses=refusals(401, 403))
+async def show_workers(held: Held, _: Admin) -> Response:
+    """The worker processes of the last weeks and their machines; readers of a job see their names only."""
+    async with held.engine.connect() as connection:
+        known = await workers.all_workers(connection)
+    return json_of(list[WorkerJson], [WorkerJson(**asdict(worker)) for worker in known])
 
 
 @router.get("/openapi.json", response_class=JSONResponse, responses=read_refusals())

@@ -18,7 +18,7 @@ from api.states import UNFINISHED, VERDICTS
 from api.store import jobs, leaderboard, shares
 from api.store.jobs import StoredReport
 from verifier import render_html, render_markdown
-from verifier.report import Report, parse
+from verifier.report import BadReport, Report, parse
 
 router = APIRouter(prefix="/reports", tags=["reports"])
 
@@ -38,17 +38,19 @@ async def as_json(held: Held, _: Reader, job_id: JobId) -> Response:
     return Response((await _stored(held, job_id)).raw, media_type=JSON)
 
 
-@router.get("/{job_id}.md", response_class=Response, responses=read_refusals(404) | of_type("Markdown.", MARKDOWN))
+@router.get("/{job_id}.md", response_class=Response, responses=read_refusals(404, 422) | of_type("Markdown.", MARKDOWN))
 async def as_markdown(held: Held, _: Reader, job_id: JobId) -> Response:
     """The report as Markdown, for the summary of a CI run."""
-    report = parse((await _stored(held, job_id)).raw)
+    report = _readable(await _stored(held, job_id))
     return Response(render_markdown.render(report), media_type=MARKDOWN)
 
 
-@router.get("/{job_id}.html", response_class=Response, responses=read_refusals(404) | of_type("A page.", "text/html"))
+@router.get(
+    "/{job_id}.html", response_class=Response, responses=read_refusals(404, 422) | of_type("A page.", "text/html")
+)
 async def as_html(held: Held, _: Reader, job_id: JobId) -> Response:
     """The report as one HTML file that needs nothing else."""
-    report = parse((await _stored(held, job_id)).raw)
+    report = _readable(await _stored(held, job_id))
     headers = {"Content-Security-Policy": standalone_policy()}
     return Response(render_html.page(report), media_type="text/html", headers=headers)
 
@@ -64,7 +66,7 @@ async def as_envelope(held: Held, _: Reader, job_id: JobId) -> Response:
 
 
 @router.get(
-    "/{job_id}", response_model=Report, responses=read_refusals(404) | also_page("The report.") | {303: REDIRECT}
+    "/{job_id}", response_model=Report, responses=read_refusals(404, 422) | also_page("The report.") | {303: REDIRECT}
 )
 async def show(request: Request, held: Held, access: Reader, job_id: JobId) -> Response:
     """The report: JSON, or a page for a browser."""
@@ -80,7 +82,7 @@ async def show(request: Request, held: Held, access: Reader, job_id: JobId) -> R
     return pages.report(
         viewer(access, held),
         job,
-        parse(stored.raw),
+        _readable(stored),
         keyid=stored.keyid,
         share_id=share_id,
         manifest=artifact.manifest if artifact else None,
@@ -115,3 +117,15 @@ async def _stored(held: Resources, job_id: str) -> StoredReport:
         soon = SOON_SECONDS if job.state in UNFINISHED else None
         raise errors.ReportNotReady(expected="a verdict", got=job.state, retry_after_seconds=soon)
     return stored
+
+
+def _readable(stored: StoredReport) -> Report:
+    """The report as a value.
+
+    Raises:
+        DataRefused: another release wrote it, which this one cannot read.
+    """
+    try:
+        return parse(stored.raw)
+    except BadReport as error:
+        raise errors.DataRefused(error, hint="its bytes are good: take .json or .dsse") from None

@@ -12,7 +12,7 @@ from api.accept import prefers_html
 from api.access import Reader, Submitter, Uploader, viewer
 from api.logs import note_job
 from api.openapi import REDIRECT, UPLOAD, also_page, of_type, read_refusals, refusals
-from api.parameters import JobId, TrackName, ValsetName, Wait
+from api.parameters import JobId, TrackName, ValsetName, Wait, WorkerClass
 from api.resources import Held, Resources
 from api.schemas import JobJson, job_json
 from api.states import UNFINISHED, VERDICTS
@@ -39,10 +39,12 @@ async def submit(
     access: Uploader,
     valset: ValsetName = None,
     track: TrackName = None,
+    worker_class: WorkerClass = None,
     wait: Wait = 0,
 ) -> Response:
     """Submit an artifact: a raw body, or a form with the field `file`."""
-    outcome = await intake.take(request, held, access, track_name=track, valset_name=valset)
+    wishes = intake.Wishes(track_name=track, valset_name=valset, hardware_class=worker_class)
+    outcome = await intake.take(request, held, access, wishes)
     note_job(outcome.job_id)
     path = f"/verify/{outcome.job_id}"
     if prefers_html(request):

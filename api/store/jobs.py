@@ -11,9 +11,10 @@ from api.hardware_class import HardwareClass
 from api.states import VERDICTS, State
 from api.store.journal import EventRow, events_after
 from api.store.procrastinate_tables import TODO, tickets
-from api.store.tables import artifacts, jobs, reports, submissions
+from api.store.tables import artifacts, jobs, reports, submissions, workers
 from api.store.transitions import claim, fail, finish, progress, requeue
 from api.store.withdrawing import submitted_by
+from api.store.workers import alive
 from verifier.report import ScoreDtype
 
 __all__ = [
@@ -38,10 +39,11 @@ class JobView:
 
     Attributes:
         position: place in the queue, 1 is next; None unless queued.
+        workers_alive: of the job's class and verifier version, heard of lately: only they take it; None unless queued.
         stage, done, total: the check that runs, and how far it is in its own units.
         sign_of_life_at: when the worker was last heard of; None unless one has it.
         submitted_at: first submission of this run.
-        worker: who runs it, or did last.
+        worker: the name of who runs it, or did last.
         lost_workers: of this run.
         code: of a rejection, or of our failure; `message` of our failure, safe to show.
     """
@@ -51,6 +53,7 @@ class JobView:
     run: int
     attempt: int
     position: int | None
+    workers_alive: int | None
     stage: str | None
     done: int | None
     total: int | None
@@ -106,9 +109,11 @@ async def report(connection: AsyncConnection, job_id: str) -> StoredReport | Non
 
 def job_view(row: Row[Any]) -> JobView:
     """One row of `_views`."""
+    is_queued = row.state == State.QUEUED
     fields = {
         "state": State(row.state),
-        "position": max(1, row.position) if row.state == State.QUEUED else None,
+        "position": max(1, row.position) if is_queued else None,
+        "workers_alive": row.workers_alive if is_queued else None,
         "lost_workers": tuple(row.lost_workers),
         "hardware_class": HardwareClass(row.hardware_class),
         "dtype": ScoreDtype(row.dtype),
@@ -129,6 +134,7 @@ def _views() -> Select[Any]:
         artifacts.c.size_bytes.label("artifact_size_bytes"),
         func.coalesce(first, jobs.c.created_at).label("submitted_at"),
         _position().label("position"),
+        _workers_alive().label("workers_alive"),
     ).join(artifacts, artifacts.c.sha256 == jobs.c.artifact_sha256)
 
 
@@ -139,3 +145,9 @@ def _position() -> Any:  # noqa: ANN401 - a scalar subquery
     same_queue = and_(other.c.queue_name == mine.c.queue_name, other.c.status == TODO)
     counted = select(func.count()).select_from(mine.join(other, and_(same_queue, before)))
     return counted.where(mine.c.id == jobs.c.queue_id, mine.c.status == TODO).correlate(jobs).scalar_subquery()
+
+
+def _workers_alive() -> Any:  # noqa: ANN401 - a scalar subquery
+    """How many workers there are that could take the job."""
+    same = [workers.c[name] == jobs.c[name] for name in ("hardware_class", "verifier_version")]
+    return select(func.count()).select_from(workers).where(*same, alive()).correlate(jobs).scalar_subquery()

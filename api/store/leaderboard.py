@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.hardware_class import HardwareClass
 from api.states import State
-from api.store.tables import artifacts, jobs, submissions
+from api.store.tables import artifacts, jobs, reports, submissions
+from verifier.report import SizeRecord, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +114,14 @@ def _accepted(track_name: str | None, valset_name: str | None) -> Select[Any]:
     return query if valset_name is None else query.where(jobs.c.valset_name == valset_name)
 
 
-async def my_submissions(connection: AsyncConnection, owner: str, limit: int = 50) -> list[JobLine]:
-    """The jobs that an owner has submitted, the last submitted first."""
-    own = select(submissions.c.job_id, func.max(submissions.c.submitted_at).label("at"))
-    mine = own.where(submissions.c.owner == owner).group_by(submissions.c.job_id).subquery()
-    query = _lines(mine.c.at).join(mine, mine.c.job_id == jobs.c.id)
-    return await _read_lines(connection, query.order_by(mine.c.at.desc(), jobs.c.id).limit(limit))
+async def last_submitted(connection: AsyncConnection, owner: str | None, limit: int = 50) -> list[JobLine]:
+    """The jobs that an owner, or for None anybody, has submitted, the last submitted first."""
+    last = select(submissions.c.job_id, func.max(submissions.c.submitted_at).label("at"))
+    if owner is not None:
+        last = last.where(submissions.c.owner == owner)
+    found = last.group_by(submissions.c.job_id).subquery()
+    query = _lines(found.c.at).join(found, found.c.job_id == jobs.c.id)
+    return await _read_lines(connection, query.order_by(found.c.at.desc(), jobs.c.id).limit(limit))
 
 
 async def artifact(connection: AsyncConnection, sha256: str) -> ArtifactView | None:
@@ -130,6 +133,15 @@ async def artifact(connection: AsyncConnection, sha256: str) -> ArtifactView | N
     query = _lines(jobs.c.created_at).where(jobs.c.artifact_sha256 == sha256)
     lines = await _read_lines(connection, query.order_by(jobs.c.created_at.desc(), jobs.c.id))
     return ArtifactView(**row, jobs=tuple(lines))
+
+
+async def artifact_size(connection: AsyncConnection, sha256: str) -> SizeRecord | None:
+    """Where an artifact's bytes went, by its last report; None before there is one."""
+    of_artifact = (
+        select(reports.c.raw).join(jobs, jobs.c.id == reports.c.job_id).where(jobs.c.artifact_sha256 == sha256)
+    )
+    raw = (await connection.execute(of_artifact.order_by(jobs.c.finished_at.desc()).limit(1))).scalar_one_or_none()
+    return None if raw is None else parse(raw).size
 
 
 def _lines(submitted_at: Any) -> Select[Any]:  # noqa: ANN401 - a column

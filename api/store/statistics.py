@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.hardware_class import HardwareClass
 from api.states import State
-from api.store.procrastinate_tables import TODO, tickets, workers
+from api.store import workers
+from api.store.procrastinate_tables import TODO, tickets
 from api.store.tables import jobs
 
 
@@ -19,16 +21,16 @@ class Statistics:
         jobs: how many in each state.
         depth: waiting tickets of each queue that has any.
         oldest_queued_seconds: since the oldest queued job was queued; 0 without one.
-        workers_alive: that were heard of lately.
+        workers_alive: that were heard of lately, by class.
     """
 
     jobs: Mapping[State, int]
     depth: Mapping[str, int]
     oldest_queued_seconds: float
-    workers_alive: int
+    workers_alive: Mapping[HardwareClass, int]
 
 
-async def statistics(connection: AsyncConnection, *, lost_seconds: float = 30) -> Statistics:
+async def statistics(connection: AsyncConnection) -> Statistics:
     """Count."""
     by_state = dict.fromkeys(State, 0)
     for row in await connection.execute(select(jobs.c.state, func.count().label("number")).group_by(jobs.c.state)):
@@ -37,11 +39,9 @@ async def statistics(connection: AsyncConnection, *, lost_seconds: float = 30) -
     depth = {row.queue_name: row.number for row in await connection.execute(waiting.group_by(tickets.c.queue_name))}
     age = func.extract("epoch", func.now() - func.min(jobs.c.queued_at))
     oldest = (await connection.execute(select(age).where(jobs.c.state == State.QUEUED))).scalar_one()
-    silence = func.extract("epoch", func.now() - workers.c.last_heartbeat)
-    alive = select(func.count()).select_from(workers).where(silence < lost_seconds)
     return Statistics(
         jobs=by_state,
         depth=depth,
         oldest_queued_seconds=float(oldest or 0),
-        workers_alive=(await connection.execute(alive)).scalar_one(),
+        workers_alive=await workers.alive_by_class(connection),
     )

@@ -76,6 +76,7 @@ async def submit(connection: AsyncConnection, new: NewSubmission, limits: Quota)
         created = await _begin_again(connection, job_id)
     if created:
         await quota.check(connection, new.owner, limits)
+        await journal.record(connection, job_id)
         await (_reject(connection, new) if new.rejected else _enqueue(connection, new.question))
     job = (await connection.execute(select(jobs.c.run, jobs.c.state).where(jobs.c.id == job_id))).one()
     made = insert(submissions).values(
@@ -133,7 +134,6 @@ async def _begin_again(connection: AsyncConnection, job_id: str) -> bool:
 async def _enqueue(connection: AsyncConnection, question: Question) -> None:
     ticket = await queue.defer(connection, job_id=question.job_id, queue=question.queue)
     await connection.execute(update(jobs).where(jobs.c.id == question.job_id).values(queue_id=ticket))
-    await journal.record(connection, question.job_id)
 
 
 async def _reject(connection: AsyncConnection, new: NewSubmission) -> None:

@@ -93,7 +93,7 @@ jobs: Final = Table(
     Column("run", Integer, nullable=False, server_default=text("1")),  # a failed question asked again: a new run
     Column("attempt", Integer, nullable=False, server_default=text("0")),  # raised when a worker takes it: the fence
     Column("queue_id", BigInteger),  # procrastinate's job
-    Column("worker", Text),  # who runs it, or did last
+    Column("worker", Text),  # who runs it, or did last: a name of `workers`
     Column("lost_workers", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # of this run
     Column("failures", Integer, nullable=False, server_default=text("0")),  # faults of ours that were tried again
     Column("created_at", TIME, nullable=False, server_default=NOW),
@@ -163,12 +163,26 @@ valsets: Final = Table(
 )
 
 keys: Final = Table(
-    "keys",  # public halves of the keys that signed reports; retired ones stay, old reports need them
+    "keys",  # public halves of the keys that sign reports, or did; retired ones stay, old reports need them
     metadata,
     Column("keyid", Text, primary_key=True),
     Column("pem", Text, nullable=False),
     Column("created_at", TIME, nullable=False, server_default=NOW),
     Column("retired_at", TIME),
+)
+
+workers: Final = Table(
+    "workers",  # worker processes of the last weeks; host and process are for administrators only
+    metadata,
+    Column("name", Text, primary_key=True),  # what readers of a job see
+    Column("host", Text, nullable=False),
+    Column("process_id", Integer, nullable=False),
+    Column("hardware_class", Text, nullable=False),
+    Column("verifier_version", Text, nullable=False),
+    Column("keyid", Text, nullable=False),  # of the key that it signs with
+    Column("started_at", TIME, nullable=False, server_default=NOW),
+    Column("heard_at", TIME, nullable=False, server_default=NOW),
+    Column("ended_at", TIME),
 )
 
 shares: Final = Table(

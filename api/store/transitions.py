@@ -58,6 +58,8 @@ class Because(StrEnum):
     """Why a running job is queued again."""
 
     SHUTDOWN = "shutdown"
+    OUTAGE = "outage"
+    """Of the store of artifacts or of the worker's disk, which no attempt of the job can help."""
     FAILURE = "failure"
     LOST = "lost"
 

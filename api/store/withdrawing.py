@@ -1,6 +1,6 @@
 """Taking a submission back: the job stops when nobody wants its answer any more."""
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import queue
@@ -16,7 +16,8 @@ class NotYours(Exception):
 async def withdraw(connection: AsyncConnection, *, job_id: str, owner: str, admin: bool) -> State:
     """Withdraw the caller's submissions of a job, all of them for an admin; without effect on one that has ended.
 
-    A run that had not started costs nothing.
+    A run that is cancelled before it had started costs nobody anything; one that goes on for others still counts for
+    whoever began it, else two owners could begin and join without end.
 
     Returns:
         The job's state afterwards.
@@ -35,11 +36,12 @@ async def withdraw(connection: AsyncConnection, *, job_id: str, owner: str, admi
     theirs = theirs.where(submissions.c.withdrawn_at.is_(None))
     if not admin:
         theirs = theirs.where(submissions.c.owner == owner)
-    started = job.attempt > 0
-    counts = submissions.c.counts if started else False
-    await connection.execute(theirs.values(withdrawn_at=func.now(), counts=counts))
+    await connection.execute(theirs.values(withdrawn_at=func.now()))
     if await _is_wanted(connection, job):
         return state
+    if job.attempt == 0:
+        of_run = and_(submissions.c.job_id == job_id, submissions.c.run == job.run)
+        await connection.execute(update(submissions).where(of_run).values(counts=False))
     ended = {"state": State.CANCELLED, "finished_at": func.now()}
     await connection.execute(update(jobs).where(jobs.c.id == job_id).values(ended))
     if job.queue_id is not None:

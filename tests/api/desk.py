@@ -177,18 +177,20 @@ class Desk:
         assert stored is not None
         return stored
 
+    def judge_command(self, judge: str) -> list[str]:
+        """The command of a judge that is a script."""
+        script = self.folder / f"judge{len(list(self.folder.glob('judge*.py')))}.py"
+        script.write_text(PREAMBLE + judge)
+        report = json.dumps(json.loads(judged.accepted("entry").to_bytes()))
+        # what the sandbox appends (folder, parent, place) comes first for the script
+        return [sys.executable, "-P", "-c", _SWAP, str(script), report, str(self.folder / "notes")]
+
     def start_worker(
         self, judge: str | None = None, *, environ: Mapping[str, str] | None = None, **timing: float
     ) -> subprocess.Popen[bytes]:
         """Start a worker process whose judge is a script, or the real one."""
         clocks = {"heartbeat": 0.3, "lost": 2.0, "sweep": 0.2, "poll": 0.2, "retry": [0.0, 0.0]} | timing
-        command: list[str] = []
-        if judge is not None:
-            script = self.folder / f"judge{len(self.processes)}.py"
-            script.write_text(PREAMBLE + judge)
-            report = json.dumps(json.loads(judged.accepted("entry").to_bytes()))
-            # what the sandbox appends (folder, parent, place) comes first for the script
-            command = [sys.executable, "-P", "-c", _SWAP, str(script), report, str(self.folder / "notes")]
+        command = [] if judge is None else self.judge_command(judge)
         arguments = json.dumps({"timing": clocks, "command": command})
         environ = self.settings.environ() | {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | dict(environ or {})
         program = [sys.executable, "-m", "tests.api.worker_process", arguments]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,9 +25,11 @@ POLL_SECONDS = 0.02
 
 
 @contextmanager
-def program(module: str, settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m module` in a session of its own, ended by SIGTERM."""
-    environ = settings.environ() | {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+def program(
+    module: str, settings: Settings, log: Path, environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m module` in a session of its own, ended by SIGTERM; `environ` are further variables."""
+    environ = environment(settings) | dict(environ or {})
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module], env=environ, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
@@ -43,10 +45,17 @@ def program(module: str, settings: Settings, log: Path) -> Iterator[subprocess.P
             process.wait()
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables of a process of the service, and no others."""
+    return settings.environ() | {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+
+
 @contextmanager
-def api_server(settings: Settings, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def api_server(
+    settings: Settings, log: Path, environ: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The API on a free port; its address and its process."""
-    with program("api.server", settings.replaced(port=0), log) as process:
+    with program("api.server", settings.replaced(port=0), log, environ) as process:
         yield f"http://127.0.0.1:{_port(log, process)}", process
 
 

@@ -1,6 +1,7 @@
 """A service for tests: an API application in this process, on a database and a folder of the test's own."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -145,3 +146,18 @@ def login_link(dsn: str, text: str) -> str:
             return await tokens.new_link(connection, token.id, 60)
 
     return asyncio.run(story())
+
+
+def code(answer: Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return answer.status_code, answer.json()["code"]
+
+
+def log_in(service: Service, token: str | None = None) -> str:
+    """A browser's login; the CSRF field of its pages."""
+    form = {"token": token or service.alice}
+    answer = service.client.post("/login", data=form, headers={"Origin": URL})
+    assert answer.status_code == 303, answer.text
+    found = re.search(r'name="csrf" value="([^"]+)"', service.client.get("/", headers=HTML).text)
+    assert found
+    return found[1]

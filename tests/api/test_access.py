@@ -1,18 +1,15 @@
-"""Who may do what: tokens, scopes, sessions, CSRF, Origin, Host, floods, badges."""
+"""Who may do what: tokens, scopes, sessions, CSRF, Origin, Host, badges."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from httpx2 import Response
 from sqlalchemy import update
 
-from api.floods import Floods
 from api.states import State
 from api.store import tables
 from api.store.tokens import Scope
-from tests.api.service import HTML, RAW, URL, Service, bearer, login_link
+from tests.api.service import HTML, RAW, URL, Service, bearer, code, log_in, login_link
 from tests.verifier.entries import Arena
 
 UNKNOWN = "0" * 64
@@ -43,21 +40,6 @@ CHANGES = (
     ("POST", "/shares/x/revoke"),
 )
 ANONYMOUS = ("/healthz", "/readyz", "/keys", "/login", "/static/icon.svg", "/badge/nobody.svg")
-
-
-def code(answer: Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    return answer.status_code, answer.json()["code"]
-
-
-def log_in(service: Service, token: str | None = None) -> str:
-    """A browser's login; the CSRF field of its pages."""
-    form = {"token": token or service.alice}
-    answer = service.client.post("/login", data=form, headers={"Origin": URL})
-    assert answer.status_code == 303, answer.text
-    found = re.search(r'name="csrf" value="([^"]+)"', service.client.get("/", headers=HTML).text)
-    assert found
-    return found[1]
 
 
 @pytest.mark.parametrize("path", ANONYMOUS)
@@ -128,20 +110,6 @@ def test_an_expired_or_revoked_token_is_worthless_at_once(service: Service, colu
     assert code(service.get("/tracks")) == (401, "unauthenticated")
 
 
-def test_a_flood_of_wrong_tokens_is_429_and_does_not_reach_the_database(service: Service) -> None:
-    with service.changed(floods=Floods(wrong=3)):
-        answers = [service.get("/tracks", "sg_wrong") for _ in range(4)]
-    assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
-    assert int(answers[-1].headers["retry-after"]) > 0
-
-
-def test_a_flood_of_one_tokens_requests_is_429(service: Service) -> None:
-    with service.changed(floods=Floods(requests=2)):
-        answers = [service.get("/tracks").status_code for _ in range(3)]
-        assert answers == [200, 200, 429]
-        assert service.get("/tracks", service.token("bob")).status_code == 200
-
-
 def test_a_browser_logs_in_with_a_token_and_out_again(service: Service) -> None:
     sent_away = service.client.get("/leaderboard", headers=HTML)
     assert (sent_away.status_code, sent_away.headers["location"]) == (303, "/login?next=/leaderboard")
@@ -156,6 +124,13 @@ def test_a_browser_logs_in_with_a_token_and_out_again(service: Service) -> None:
     out = service.client.post("/logout", data={"csrf": csrf}, headers={"Origin": URL})
     assert (out.status_code, out.headers["location"]) == (303, "/login")
     assert service.client.get("/tracks").status_code == 401
+
+
+def test_a_link_on_another_site_is_opened_again_from_here_before_anybody_has_to_log_in(service: Service) -> None:
+    followed = service.client.get("/leaderboard", headers=HTML | {"Sec-Fetch-Site": "cross-site"})
+    assert (followed.status_code, followed.text.count('http-equiv="refresh" content="0"')) == (200, 1)
+    again = service.client.get("/leaderboard", headers=HTML | {"Sec-Fetch-Site": "same-origin"})
+    assert (again.status_code, again.headers["location"]) == (303, "/login?next=/leaderboard")
 
 
 def test_under_https_the_session_cookie_is_secure(service: Service) -> None:

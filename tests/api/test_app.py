@@ -1,5 +1,6 @@
 """What every answer has in common: headers, refusals, health, logs, documents."""
 
+import asyncio
 import errno
 import io
 import json
@@ -13,19 +14,18 @@ import obstore.exceptions
 import psycopg.errors
 import pytest
 from fastapi import Request
+from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
-from api import database, errors, logs, problems
-from api.app import create_app
+from api import database, logs, problems
 from api.blobs import Blobs
 from api.middleware import response_headers
 from api.settings import Settings
+from api.store import tables
 from tests.api.service import HTML, URL, Service, bearer
 from tests.verifier.entries import Arena
-from verifier import choice, compare_errors, tracks, valset_registry
 
 ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs" / "api.md"
 
 
 def test_every_answer_carries_the_headers_of_a_closed_page(service: Service) -> None:
@@ -61,6 +61,17 @@ def test_a_report_comes_in_every_form(service: Service, suffix: str, kind: str) 
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, kind)
     assert "bad-magic" in answer.text
     assert service.get(f"/reports/{job_id}").content == service.get(f"/reports/{job_id}.json").content
+
+
+def test_a_report_of_another_release_is_served_as_bytes_and_said_to_be_one(service: Service) -> None:
+    job_id = service.submit(b"junk")["id"]
+    raw = b'{"schema_id": "seedgolf-report/0"}'
+    service.execute(update(tables.reports).values(raw=raw))
+    assert service.get(f"/reports/{job_id}.json").content == raw
+    for path in (f"/reports/{job_id}.md", f"/reports/{job_id}.html", f"/compare?ids={job_id}"):
+        refused = service.get(path)
+        assert (refused.status_code, refused.json()["code"]) == (422, "bad-report"), path
+    assert service.get(f"/reports/{job_id}", **HTML).status_code == 422
 
 
 def test_a_report_without_signature_or_verdict_is_not_there_yet(service: Service, arena: Arena) -> None:
@@ -155,7 +166,7 @@ def test_an_unexpected_fault_is_a_500_without_details_and_a_traceback_in_the_log
     async def broken(request: Request) -> None:
         raise ZeroDivisionError("a secret")
 
-    service.app.add_api_route("/broken", broken)
+    service.app.add_api_route("/broken", broken, include_in_schema=False)
     with caplog.at_level(logging.ERROR):
         answer = service.get("/broken")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal-error")
@@ -205,30 +216,45 @@ def test_no_secret_reaches_the_log(service: Service, caplog: pytest.LogCaptureFi
         assert secret not in caplog.text
 
 
+def test_a_statement_that_fails_does_not_show_its_parameters_in_the_log(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.execute(text("ALTER TABLE sessions RENAME COLUMN csrf TO other"))
+    try:
+        with caplog.at_level(logging.DEBUG, "api"):
+            answer = service.client.post("/login", data={"token": service.alice})
+    finally:
+        service.execute(text("ALTER TABLE sessions RENAME COLUMN other TO csrf"))
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal-error")
+    assert "INSERT INTO sessions" in caplog.text
+    assert "parameters hidden" in caplog.text
+
+
+def test_the_api_has_nothing_that_fetches_an_address() -> None:
+    """No address of a user is ever asked; the client for users is no part of the server."""
+    check = (
+        "import sys, api.server, api.worker, api.supervisor; print(*(name.partition('.')[0] for name in sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert {"api", "verifier"} < set(found.stdout.split())
+    assert {"httpx", "httpx2", "requests", "urllib3", "aiohttp", "huggingface_hub"}.isdisjoint(found.stdout.split())
+    sources = {path.name: path.read_text() for path in (ROOT / "api").rglob("*.py")}
+    fetching = {
+        name for name, source in sources.items() if re.search(r"urlopen|urllib\.request|http\.client|httpx", source)
+    }
+    assert fetching == {"client.py"}
+
+
 def test_the_api_never_imports_torch() -> None:
     check = "import sys, api.server, api.precheck_child; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
 
 
-def test_error_codes_are_distinct_and_the_documents_name_them_all() -> None:
-    codes = [error.code for error in errors.ERRORS]
-    assert len(set(codes)) == len(codes)
-    data = (tracks.UnknownTrack, valset_registry.UnknownValset, choice.NoValsetClaimed, compare_errors.Incomparable)
-    text = DOCS.read_text()
-    documented = set(re.findall(r"^\| `([a-z-]+)` \| \d{3} \|", text, re.MULTILINE))
-    assert documented == {*codes, *(error.code for error in data), *_incomparable()}
-    for error in errors.ERRORS:
-        assert f"{error.status} {error.code}" in str(errors.__doc__)
-        assert f"| `{error.code}` | {error.status} |" in text
+def test_the_api_looks_for_lost_workers_and_listens_beside_its_requests(service: Service) -> None:
+    """A loop of its own, not a job of the queue: that would wait behind a long one."""
 
+    async def loops() -> set[str]:
+        return {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
 
-def _incomparable() -> set[str]:
-    return {error.code for error in compare_errors.Incomparable.__subclasses__()}
-
-
-def test_the_documents_name_every_route() -> None:
-    document = create_app(Settings(database="host=x")).openapi()
-    text = DOCS.read_text()
-    for path, methods in document["paths"].items():
-        for method in methods:
-            assert f"`{method.upper()} {path}`" in text, f"{method.upper()} {path}"
+    assert service.client.portal
+    assert {"sweep_forever", "Hub.run"} <= service.client.portal.call(loops)

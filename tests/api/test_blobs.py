@@ -6,44 +6,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
-from api.blobs import BlobBroken, BlobMissing, Blobs
+from api.blobs import STORE_AWAY, BlobBroken, BlobMissing, Blobs
+from tests.api.s3 import BUCKET, S3
 
 DATA = b"an artifact" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
     """An empty bucket; obstore reads endpoint and keys from the environment, as an operator sets them."""
-    import httpx2
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    variables = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    for name, value in variables.items():
+    s3 = S3()
+    s3.start()
+    for name, value in s3.environ.items():
         monkeypatch.setenv(name, value)
-    httpx2.post(f"{endpoint}/moto-api/reset").raise_for_status()
-    httpx2.put(f"{endpoint}/bucket").raise_for_status()
-    try:
-        yield "s3://bucket/pre/fix"
-    finally:
-        server.stop()
+    yield s3
+    s3.stop()
 
 
 @pytest.fixture(params=["folder", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    url = (tmp_path / "a folder").as_uri() if request.param == "folder" else request.getfixturevalue("s3")
-    return Blobs(url)
+    if request.param == "folder":
+        return Blobs((tmp_path / "a folder").as_uri())
+    request.getfixturevalue("s3")
+    return Blobs(f"s3://{BUCKET}/pre/fix")
 
 
 def test_what_was_put_is_there_and_putting_it_again_changes_nothing(blobs: Blobs) -> None:
@@ -91,3 +78,28 @@ def test_many_may_put_one_blob_at_once(blobs: Blobs) -> None:
 def test_the_folder_is_its_owners_alone(tmp_path: Path) -> None:
     Blobs((tmp_path / "blobs").as_uri())
     assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_store_that_is_away_is_said_within_seconds(s3: S3) -> None:
+    blobs = Blobs(f"s3://{BUCKET}")
+    s3.stop()
+
+    async def story() -> None:
+        for asked in (blobs.put(DIGEST, DATA), blobs.get(DIGEST)):
+            with pytest.raises(STORE_AWAY):
+                await asyncio.wait_for(asked, 10)  # 0.3 s on a 2-core AMD EPYC; obstore's default is minutes
+
+    asyncio.run(story())
+
+
+def test_an_artifact_of_the_largest_size_goes_to_s3_in_one_piece_and_once(s3: S3) -> None:
+    data = bytes(16_000_000)
+    digest = hashlib.sha256(data).hexdigest()
+
+    async def story() -> None:
+        blobs = Blobs(f"s3://{BUCKET}")
+        await blobs.put(digest, data)
+        await blobs.put(digest, data)
+        assert await blobs.get(digest) == data
+
+    asyncio.run(story())

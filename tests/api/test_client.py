@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from api.client import Client, NotReached, NoVerdictYet, Refused
+from api.hardware_class import HardwareClass
 from api.states import State
 
 JOB_ID = "ab" * 32
@@ -53,13 +54,18 @@ def test_an_upload_carries_the_token_its_length_and_the_chosen_names() -> None:
 
     data = bytes(200_000)
     with client(answer) as server:
-        job = server.submit(data, track="local", sent=lambda done, total: told.append((done, total)))
+        job = server.submit(
+            data,
+            track="local",
+            worker_class=HardwareClass.GPU,
+            sent=lambda done, total: told.append((done, total)),
+        )
     (request,) = seen
     assert (job.state, job.position, job.is_over) == (State.QUEUED, 2, False)
     assert request.headers["Authorization"] == "Bearer sg_x"
     assert request.headers["Content-Length"] == "200000"
     assert request.content == data
-    assert str(request.url) == "http://golf.test/verify?track=local"
+    assert str(request.url) == "http://golf.test/verify?track=local&class=gpu"
     assert told[-1] == (200_000, 200_000)
 
 

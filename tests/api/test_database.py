@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from api import database
+from api.patience import Patience
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,8 @@ def test_a_dsn_may_set_our_options_otherwise() -> None:
 
 def test_a_socket_folder_with_an_empty_host_works_for_both_drivers(dsn: str) -> None:
     given = conninfo_to_dict(dsn)
-    url = f"postgresql://{given['user']}@/{given['dbname']}?host={given['host']}"
+    others = {name: value for name, value in given.items() if name not in {"user", "dbname"}}
+    url = f"postgresql://{given['user']}@/{given['dbname']}?{urlencode(others, quote_via=quote)}"
     with psycopg.connect(database.psycopg_dsn(url)) as connection:
         assert connection.execute("SHOW application_name").fetchone() == ("seedgolf",)
 
@@ -57,3 +60,22 @@ def test_waiting_for_a_database_ends_with_its_last_answer(tmp_path: Path) -> Non
 
 def test_waiting_for_a_database_that_is_up_returns(dsn: str) -> None:
     asyncio.run(database.wait_until_up(database.engine(dsn, pooled=False), 0.0))
+
+
+def test_a_worker_says_once_that_its_database_is_away_and_once_that_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    absences = 3
+
+    async def statement() -> str:
+        nonlocal absences
+        absences -= 1
+        if absences >= 0:
+            raise OperationalError("SELECT 1", {}, psycopg.OperationalError("no socket there\nmore"))
+        return "answer"
+
+    assert asyncio.run(Patience(60).call(statement)) == "answer"
+    assert [record.getMessage() for record in caplog.records] == [
+        "the database does not answer; tried again for 60 s: no socket there",
+        "the database answers again",
+    ]

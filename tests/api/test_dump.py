@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api import dump
 from api.dump import DumpFailed
@@ -69,9 +69,10 @@ def test_a_password_is_not_on_the_command_line_and_a_failed_dump_leaves_no_file(
         (tmp_path / name).write_text(PROGRAM.format(name=name))
         (tmp_path / name).chmod(0o755)
     file = tmp_path / "backup.dump"
+    secret = str(conninfo_to_dict(dsn).get("password") or "s3cret")  # an external server wants its own
     with pytest.raises(DumpFailed) as caught:
-        dump.dump(make_conninfo(dsn, password="s3cret"), file, binaries=tmp_path)
+        dump.dump(make_conninfo(dsn, password=secret), file, binaries=tmp_path)
     password, arguments = str(caught.value).removeprefix("pg_dump: ").split(" | ")
-    assert password == "s3cret"
-    assert "s3cret" not in arguments
+    assert password == secret
+    assert secret not in arguments
     assert not file.exists()

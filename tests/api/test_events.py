@@ -16,6 +16,7 @@ from api.places import Places
 from api.settings import Settings
 from api.states import State
 from api.store import tables
+from api.store.journal import CHANNEL
 from api.streaming import last_event_id
 from tests.api.processes import in_thread
 from tests.api.service import RAW, bearer, execute, new_token, publish
@@ -96,6 +97,28 @@ def test_a_revoked_token_ends_its_streams_at_the_next_keep_alive(api: tuple[Any,
         execute(dsn, update(tables.tokens).values(revoked_at=tables.tokens.c.created_at))
         assert "event: end" not in list(told)
     assert client.get("/tracks").status_code == 401
+
+
+def test_a_revoked_token_ends_its_streams_however_much_there_is_to_tell(
+    api: tuple[Any, httpx2.Client, str], dsn: str
+) -> None:
+    state, client, job_id = api
+    state.resources = replace(state.resources, keep_alive_seconds=1.0)
+    deadline = time.monotonic() + 10
+    with (
+        psycopg.connect(database.psycopg_dsn(dsn), autocommit=True) as connection,
+        client.stream("GET", f"/verify/{job_id}/events") as answer,
+    ):
+        told = lines(answer)
+        next(told)
+        connection.execute("UPDATE tokens SET revoked_at = now()")
+        connection.execute("UPDATE jobs SET done = 0")
+        while time.monotonic() < deadline:
+            connection.execute("UPDATE jobs SET done = done + 1")
+            connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, job_id])
+            if "event: job" not in told:  # each comes sooner after the last than a keep-alive would
+                break
+    assert time.monotonic() < deadline, "it goes on"
 
 
 def test_one_token_has_so_many_streams_and_a_process_so_many(api: tuple[Any, httpx2.Client, str], dsn: str) -> None:

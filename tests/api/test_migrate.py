@@ -122,6 +122,30 @@ def test_an_older_queue_is_brought_to_the_same_schema_as_a_new_one(dsn: str, emp
     assert versions(empty_dsn) == migrate.known()
 
 
+def test_names_of_machines_leave_the_histories_that_readers_see(empty_dsn: str) -> None:
+    first = Path(migrations.__file__).parent / "versions" / "r0001_initial.sql"
+    run(empty_dsn, *filter(str.strip, first.read_text().split(";\n")))
+    run(empty_dsn, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+    run(empty_dsn, "INSERT INTO alembic_version VALUES ('0001')")
+    run(empty_dsn, "INSERT INTO artifacts VALUES ('a', 1, NULL, NULL, 'ann')")
+    row = "artifact_sha256, valset_sha256, track_sha256, track_name, track, verifier_version, hardware_class, dtype"
+    lost = "'a', '', '', 'local', '{}', '1', 'cpu', 'float32'"
+    run(
+        empty_dsn,
+        f"INSERT INTO jobs (id, state, {row}, worker, lost_workers, code, message) VALUES ('1', 'failed', {lost}, "
+        "'golf-7/41', '{golf-7/41,golf-8/2}', 'worker-lost', '2 workers were lost: golf-7/41, golf-8/2')",
+        f"INSERT INTO jobs (id, state, {row}) VALUES ('2', 'queued', {lost})",
+        "INSERT INTO events (job_id, run, attempt, state, detail) VALUES ('1', 1, 1, 'running', 'taken by golf-7/41'), "
+        "('1', 1, 1, 'queued', 'golf-7/41 was lost'), ('2', 1, 0, 'queued', NULL)",
+    )
+    asyncio.run(migrate.upgrade(empty_dsn))
+    with psycopg.connect(empty_dsn) as connection:
+        details = connection.execute("SELECT detail FROM events ORDER BY id").fetchall()
+        assert details == [("taken by a worker",), ("a worker was lost",), (None,)]
+        said = connection.execute("SELECT worker, lost_workers, message FROM jobs ORDER BY id").fetchall()
+    assert said == [("a worker", ["a worker", "a worker"], "2 workers were lost: a worker, a worker"), (None, [], None)]
+
+
 def test_a_failed_upgrade_leaves_the_database_as_it_was(empty_dsn: str) -> None:
     run(empty_dsn, "CREATE TABLE submissions ()")  # stands in the way of ours
     with pytest.raises(Exception, match="already exists"):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -15,16 +16,19 @@ from fastapi.responses import HTMLResponse
 import api
 from api import badge, charts, pages
 from api.hardware_class import HardwareClass
-from api.states import State
+from api.states import VERDICTS, State
 from api.store.jobs import EventRow, JobView
 from api.store.keys import KnownKey
 from api.store.leaderboard import ArtifactView, JobLine, LeaderboardRow
 from api.templating import age
 from api.viewer import Filters, Viewer
-from tests.verifier.judged import accepted, digest, rejected
+from artifact.format import container, manifest
+from artifact.format.tensors import expected_tensors
+from tests.forge import Draft
+from tests.verifier.judged import accepted, curved, digest, rejected
 from verifier import bytes_chart
 from verifier.compare import compare
-from verifier.report import CheckName, ScoreDtype
+from verifier.report import CheckName, Report, ScoreDtype
 from verifier.scored_run import Entry
 from verifier.tracks import load_tracks
 
@@ -43,6 +47,7 @@ def job(state: State = State.RUNNING, **changes: Any) -> JobView:
         "run": 1,
         "attempt": 1,
         "position": 3 if state is State.QUEUED else None,
+        "workers_alive": 1 if state is State.QUEUED else None,
         "stage": "score" if state is State.RUNNING else None,
         "done": 30 if state is State.RUNNING else None,
         "total": 60 if state is State.RUNNING else None,
@@ -50,7 +55,7 @@ def job(state: State = State.RUNNING, **changes: Any) -> JobView:
         "submitted_at": NOW - timedelta(minutes=2),
         "queued_at": NOW,
         "started_at": None,
-        "finished_at": None,
+        "finished_at": NOW if state in VERDICTS else None,
         "worker": None,
         "lost_workers": (),
         "code": None,
@@ -112,15 +117,36 @@ def filters(**changes: Any) -> Filters:
     return Filters(**values | {"tracks": ["local"], "valsets": ["demo"]} | changes)
 
 
-def group(name: str, *losses: float) -> list[Entry]:
-    made = [accepted(f"{name}{seed}", val_loss=loss, seed=seed, config=name) for seed, loss in enumerate(losses, 1)]
+def group(name: str, *losses: float, make: Callable[..., Report] = curved) -> list[Entry]:
+    made = [make(f"{name}{seed}", val_loss=loss, seed=seed, config=name) for seed, loss in enumerate(losses, 1)]
     return [Entry(label=digest(f"job of {name}{seed}"), report=report) for seed, report in enumerate(made, 1)]
 
 
-def compared() -> HTMLResponse:
-    ours, theirs = group("new", 2.0, 2.01, 2.02), group("old", 2.03, 2.04, 2.05)
+def compared(make: Callable[..., Report] = curved) -> HTMLResponse:
+    ours, theirs = group("new", 2.0, 2.01, 2.02, make=make), group("old", 2.03, 2.04, 2.05, make=make)
     found = compare(ours, theirs)
     return pages.compare(ALICE, choices=[row(1)], candidates=ours, baseline=theirs, found=found)
+
+
+def compared_alone() -> HTMLResponse:
+    ours = group("new", 2.0, 2.01, 2.02)
+    return pages.compare(ALICE, choices=[row(1)], candidates=ours, found=compare(ours))
+
+
+MANIFEST = manifest.parse(container.read_manifest(Draft().build()).to_bytes())
+
+
+def measured(label: str) -> Report:
+    """A report with curves and the bytes of MANIFEST's tensors."""
+    tensors = [
+        {"name": spec.name, "inflated_bytes": spec.num_bytes, "compressed_bytes": spec.num_bytes - 1}
+        for spec in expected_tensors(MANIFEST)
+    ]
+    return curved(label, size__tensors=tensors)
+
+
+def fields_of(declared: manifest.Manifest) -> dict[str, Any]:
+    return declared.model_dump(mode="json", exclude_none=True)
 
 
 EVENT = EventRow(id=1, run=1, attempt=1, state=State.RUNNING, at=NOW, detail=HOSTILE)
@@ -135,11 +161,19 @@ PAGES = {
     "home": lambda: pages.home(
         ALICE, mine=[line(), line(State.REJECTED), line(State.RUNNING)], tracks=["local"], valsets=[]
     ),
+    "home of an administrator": lambda: pages.home(
+        ALICE, mine=[], everyones=[line(State.FAILED), line(State.REJECTED)], tracks=["local"], valsets=[]
+    ),
     "home of nobody": lambda: pages.home(NOBODY, mine=[], tracks=[], valsets=[]),
     **{f"run {state}": lambda state=state: pages.run(ALICE, job(state), [EVENT]) for state in State},
     "report": lambda: pages.report(ALICE, job(State.ACCEPTED), accepted(HOSTILE), **SIGNED),
+    "report measured": lambda: pages.report(
+        ALICE, job(State.ACCEPTED), measured(HOSTILE), manifest=fields_of(MANIFEST), **SIGNED
+    ),
     "report rejected": lambda: pages.report(READER, job(State.REJECTED), rejected(HOSTILE), keyid=None),
     "compare": compared,
+    "compare without baseline": compared_alone,
+    "compare without curves": lambda: compared(accepted),
     "compare refused": lambda: pages.compare(ALICE, choices=[row(1)], refusal=HOSTILE),
     "compare empty": lambda: pages.compare(ALICE, choices=[]),
     "leaderboard": lambda: pages.leaderboard(
@@ -147,6 +181,10 @@ PAGES = {
     ),
     "leaderboard empty": lambda: pages.leaderboard(NOBODY, [], filters()),
     "artifact": lambda: pages.artifact(ALICE, ARTIFACT),
+    "artifact measured": lambda: pages.artifact(
+        ALICE, replace(ARTIFACT, manifest=fields_of(MANIFEST)), measured(HOSTILE).size
+    ),
+    "artifact not judged": lambda: pages.artifact(ALICE, replace(ARTIFACT, manifest=fields_of(MANIFEST), jobs=())),
     "tracks": lambda: pages.tracks(ALICE, list(load_tracks().values())),
     "valsets empty": lambda: pages.valsets(ALICE, []),
     "keys": lambda: pages.keys(NOBODY, [KEY]),
@@ -255,6 +293,16 @@ def test_an_unfinished_run_asks_again_and_a_finished_one_does_not() -> None:
         assert ("/cancel" in page) is waiting
 
 
+def test_htmx_neither_writes_styles_nor_evaluates_text() -> None:
+    page = text(pages.run(ALICE, job(State.QUEUED), []))
+    found = re.search(r"<meta name=\"htmx-config\" content='([^']+)'>", page)
+    assert found
+    config = json.loads(found[1])
+    assert (config["includeIndicatorStyles"], config["allowEval"]) == (False, False)
+    assert page.index("htmx-config") < page.index("htmx.min.js")
+    assert all("htmx" not in text(show()) for name, show in PAGES.items() if not name.startswith("run"))
+
+
 def test_a_run_shows_place_progress_and_the_last_sign_of_life() -> None:
     assert "Place 3 in the queue" in text(pages.run(ALICE, job(State.QUEUED), []))
     page = text(pages.run(ALICE, job(), []))
@@ -284,7 +332,50 @@ def test_a_comparison_shows_the_test_both_rules_and_every_seed() -> None:
     page = text(compared())
     assert "Gain +0.030000 nats per token" in page
     assert (page.count(">met<"), page.count(">not met<")) == (1, 1)
-    assert page.count('<circle class="candidates"') == page.count('<circle class="baseline"') == 3
+    seeds = page[page.index('class="chart"') :].partition("</svg>")[0]
+    assert seeds.count('<circle class="candidates"') == seeds.count('<circle class="baseline"') == 3
+
+
+def test_a_comparison_lays_the_seeds_thin_under_the_means_and_shows_the_gain() -> None:
+    page = text(compared())
+    titles = re.findall(r"<figcaption><b>([^<]*)</b>", page)
+    courses = ("along the validation set", "by position in the window")
+    assert titles == [f"{what} {course}" for course in courses for what in ("Loss", "Gain")]
+    losses = page[page.index("Loss along") : page.index("Gain along")]
+    plot = losses[losses.index('class="plot"') : losses.index("</svg>")]
+    thin, thick = ("candidate", "other"), ("candidates", "baseline")
+    assert [plot.count(f'<path class="{kind}"') for kind in thin + thick] == [3, 3, 1, 1]
+    gains = page[page.index("Gain along") : page.index("Loss by position")]
+    assert 'class="level"' in gains
+    assert "no gain" in gains
+
+
+def test_without_a_baseline_there_is_no_gain_to_draw() -> None:
+    page = text(compared_alone())
+    assert re.findall(r"<figcaption><b>(\w+)", page) == ["Loss", "Loss"]
+
+
+def test_reports_from_before_there_were_curves_are_compared_and_said_to_have_none() -> None:
+    page = text(compared(accepted))
+    assert "holds no curves" in page
+    assert "<figure" not in page
+    assert "Gain +0.030000 nats per token" in page
+
+
+def test_a_report_and_its_artifact_show_the_packed_bytes_of_every_tensor() -> None:
+    for name in ("report measured", "artifact measured"):
+        page = text(PAGES[name]())
+        assert bytes_chart.PACKED in page
+        for spec in expected_tensors(MANIFEST):
+            line = next(line for line in page.splitlines() if f'class="digest">{spec.name}</th>' in line)
+            assert f'data-label="bytes">{spec.num_bytes:,}<' in line
+            assert f'data-label="packed">{spec.num_bytes - 1:,}<' in line
+
+
+def test_an_artifact_without_a_report_shows_its_tensors_before_compression() -> None:
+    page = text(PAGES["artifact not judged"]())
+    assert "stored tensors and their bytes" in page
+    assert "packed" not in page
 
 
 def test_an_error_keeps_its_status() -> None:
@@ -327,8 +418,32 @@ def test_a_badge_says_the_verdict_and_nothing_else(state: str, val_bpb: float | 
     assert ("1.2345" in image) is (val_bpb is not None)
 
 
+def test_scores_on_different_validation_sets_get_no_ranks_among_each_other() -> None:
+    shown = {name: filters(valset=name, valsets=["demo", "tiny"]) for name in (None, "demo")}
+    mixed, one = (text(pages.leaderboard(ALICE, [row(1), row(2)], kind)) for kind in shown.values())
+    assert "rank</th>" not in mixed
+    assert "choose one for a ranking" in mixed
+    assert "rank</th>" in one
+    assert "choose one for a ranking" not in one
+
+
 def test_vendored_files_are_those_that_the_list_names() -> None:
     listed = re.findall(r"^\| `([^`]+)` .*`([0-9a-f]{64})` \|$", (STATIC / "VENDORED.md").read_text(), re.MULTILINE)
     assert len(listed) == 4
     for name, sha256 in listed:
         assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == sha256
+
+
+def test_the_seeds_of_one_design_stand_together_in_the_choice_the_best_design_first() -> None:
+    rows = [replace(row(rank), artifact_name=name) for rank, name in enumerate(("new", "old", "new", "old"), 1)]
+    page = text(pages.compare(ALICE, choices=rows))
+    places = [page.index(f"{name}, {one.artifact_sha256[:12]} as candidate") for name, one in _named(rows)]
+    assert places == sorted(places)
+
+
+def _named(rows: list[LeaderboardRow]) -> list[tuple[str, LeaderboardRow]]:
+    return [("new", rows[0]), ("new", rows[2]), ("old", rows[1]), ("old", rows[3])]
+
+
+def test_a_report_says_when_it_was_judged() -> None:
+    assert "Judged <time" in text(PAGES["report"]())

@@ -19,6 +19,11 @@ PHONE = {"width": 390, "height": 844}
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
 FOCUS = "getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).boxShadow"
 
+RING = """() => {
+    const found = document.activeElement, style = getComputedStyle(found);
+    return [found.tagName, found.type || "", style.outlineStyle, parseFloat(style.outlineWidth), style.outlineColor];
+}"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -82,6 +87,21 @@ def test_the_keyboard_reaches_the_content_first_and_shows_where_it_is(phone: Any
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_whatever_the_keyboard_is_on_has_a_ring_that_stands_out_as_wcag_asks(phone: Any, scheme: str) -> None:
+    phone.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    visit(phone, text(PAGES["home"]()))
+    ground = phone.eval_on_selector("html", "found => getComputedStyle(found).backgroundColor")
+    seen = set()
+    for _ in range(16):
+        phone.keyboard.press("Tab")
+        tag, kind, line, width, colour = phone.evaluate(RING)
+        seen.add(tag)
+        assert (line, width >= 2) == ("solid", True), (tag, kind)
+        assert contrast(colour, ground) >= 3.0, (tag, kind, colour)
+    assert {"A", "BUTTON", "INPUT", "SELECT", "SUMMARY"} <= seen
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_quiet_words_stand_out_from_the_ground_as_wcag_asks(phone: Any, scheme: str) -> None:
     phone.emulate_media(color_scheme=scheme)
     visit(phone, text(PAGES["report"]()))
@@ -91,6 +111,21 @@ def test_quiet_words_stand_out_from_the_ground_as_wcag_asks(phone: Any, scheme: 
             for chosen, what in ((selector, "color"), ("html", "backgroundColor"))
         )
         assert contrast(words, ground) >= 4.5, selector
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_charts_stand_out_from_the_ground_and_their_words_are_readable_on_a_phone(phone: Any, scheme: str) -> None:
+    phone.emulate_media(color_scheme=scheme)
+    visit(phone, text(PAGES["compare"]()))
+    ground = phone.eval_on_selector("html", "found => getComputedStyle(found).backgroundColor")
+    needed = {".label": ("fill", 4.5), ".plot text": ("fill", 4.5), "figcaption": ("color", 4.5)}
+    needed |= {f"path.{kind}": ("stroke", 3.0) for kind in ("candidates", "baseline", "level")}
+    for selector, (what, least) in needed.items():
+        colour = phone.eval_on_selector(f".curves {selector}", f"found => getComputedStyle(found).{what}")
+        assert contrast(colour, ground) >= least, selector
+    for svg in (".plot", ".chart"):
+        size = "found => parseFloat(getComputedStyle(found.querySelector('text')).fontSize) * found.getScreenCTM().a"
+        assert phone.eval_on_selector(svg, size) >= 10.0
 
 
 def contrast(one: str, other: str) -> float:

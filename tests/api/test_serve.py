@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psycopg
 import pytest
@@ -103,6 +104,15 @@ def wait_for_end(pids: list[int]) -> None:
             os.close(handle)
 
 
+def tried(said: str, folder: Path) -> dict[str, Any]:
+    """The job that the printed curl command is answered with, for a file that is no artifact."""
+    (folder / "FILE").write_bytes(b"no artifact")
+    command = said.partition("or            ")[2].splitlines()[0]
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, timeout=SECONDS, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
 def test_it_answers_says_how_to_use_it_and_a_stop_leaves_nothing(serve: Callable[..., Server], data: Path) -> None:
     server = serve()
     said = server.greeting()
@@ -116,6 +126,8 @@ def test_it_answers_says_how_to_use_it_and_a_stop_leaves_nothing(serve: Callable
     with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
         known = json.load(answer)
     assert [each["name"] for each in known] == ["demo"], "whoever submits at once finds the set, workers up or not"
+    if shutil.which("curl"):
+        assert tried(said, data.parent)["code"] == "bad-magic", "what it says to try works"
     while len(pids := server.children("")) < 3:  # the worker starts when the API answers
         assert server.process.poll() is None
     returncode, errors = server.stop(signal.SIGINT)
@@ -132,8 +144,8 @@ def test_it_answers_says_how_to_use_it_and_a_stop_leaves_nothing(serve: Callable
 def test_whatever_is_killed_starts_again(serve: Callable[..., Server], data: Path) -> None:
     server = serve("--workers", "2")
     server.greeting()
-    before = server.children("")
-    assert len(before) == 4
+    while len(server.children("")) < 4:  # the workers start when the API answers
+        assert server.process.poll() is None
     for name in ("api.server", "api.worker", "postgres"):
         os.kill(server.children(name)[0], signal.SIGKILL)
     told = "".join(server.told("was ended by SIGKILL") for _ in range(3))
@@ -160,7 +172,7 @@ def test_a_second_server_on_the_folder_is_refused_while_the_first_goes_on(serve:
     first.greeting()
     second = serve()
     _, errors = second.process.communicate(timeout=SECONDS)
-    assert second.process.returncode == 1
+    assert second.process.returncode == 2
     assert f"got one of process {first.process.pid}" in errors.decode()
     assert first.process.poll() is None
 
@@ -169,7 +181,7 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run([*SERVE, "--data", str(tmp_path), "--port", port], capture_output=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"Error: 127.0.0.1 port {port}: expected a free address".encode() in done.stderr
     assert not (tmp_path / "postgres").exists()
 
@@ -195,6 +207,6 @@ def test_an_api_that_cannot_start_ends_the_server_with_a_word_of_it(tmp_path: Pa
     environ = os.environ | {"SEEDGOLF_TRACKS": str(tmp_path / "none")}
     command = [*SERVE, "--data", str(tmp_path / "data"), "--port", "0", "--workers", "0"]
     done = subprocess.run(command, env=environ, capture_output=True, check=False)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 2, done.stderr
     assert b"Error: the API: expected it to start" in done.stderr
     assert processes_in(tmp_path) == []

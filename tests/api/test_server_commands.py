@@ -14,10 +14,11 @@ from api import database
 from api.cli import serve, worker
 from api.data_folder import locked
 from api.db_cli import db
+from api.key_cli import retire_key, rotate_key
 from api.store import tokens
 from api.token_cli import token
 
-COMMANDS = [serve, worker, *db.commands.values(), *token.commands.values()]
+COMMANDS = [serve, worker, rotate_key, retire_key, *db.commands.values(), *token.commands.values()]
 
 
 def run(command: click.Command, *arguments: str, dsn: str | None = None, **settings: str) -> Result:
@@ -51,7 +52,17 @@ def test_a_token_is_made_listed_and_revoked(dsn: str) -> None:
     assert run(token, "revoke", listed["id"], dsn=dsn).exit_code == 0
     assert owner_of(dsn, text) is None
     again = run(token, "revoke", listed["id"], dsn=dsn)
-    assert (again.exit_code, again.stderr.count("expected one that is not revoked")) == (1, 1)
+    assert (again.exit_code, again.stderr.count("expected one that is not revoked")) == (2, 1)
+
+
+def test_a_narrow_list_of_tokens_shows_whole_ids_and_dates_for_these_are_what_revoking_needs(dsn: str) -> None:
+    made = ("--owner", "a-rather-long-owner@example.org", "--scope", "admin", "--scope", "read", "--scope", "submit")
+    run(token, "new", *made, "--expires", "2031-12-31", dsn=dsn)
+    (listed,) = json.loads(run(token, "list", "--json", dsn=dsn).stdout)
+    run(token, "revoke", listed["id"], dsn=dsn)
+    shown = run(token, "list", dsn=dsn, COLUMNS="80").stdout
+    assert all(word in shown for word in (listed["id"], listed["created_at"][:10], "2031-12-31"))
+    assert "…" not in shown
 
 
 def test_a_token_gets_the_scopes_and_the_expiry_that_are_named(dsn: str) -> None:
@@ -88,7 +99,14 @@ def test_a_link_logs_in_once_as_the_tokens_holder(dsn: str) -> None:
             return [await tokens.redeem_link(connection, code) is not None for _ in range(2)]
 
     assert asyncio.run(story()) == [True, False]
-    assert run(token, "link", "000000000000", dsn=dsn).exit_code == 1
+    assert run(token, "link", "000000000000", dsn=dsn).exit_code == 2
+
+
+def test_a_link_names_the_address_that_the_running_server_wrote_down(dsn: str, tmp_path: Path) -> None:
+    made = json.loads(run(token, "new", "--owner", "ada", "--json", dsn=dsn).stdout)
+    (tmp_path / "address").write_text("https://golf.example\n")
+    link = run(token, "link", made["id"], "--data", str(tmp_path), dsn=dsn).stdout
+    assert link.startswith("https://golf.example/login?link=")
 
 
 def test_upgrade_makes_the_tables_of_an_external_database(empty_dsn: str) -> None:
@@ -107,16 +125,18 @@ def test_dump_and_restore_move_a_server_into_a_new_folder(dsn: str, tmp_path: Pa
     assert restored.exit_code == 0, restored.stderr
     (listed,) = json.loads(run(token, "list", "--json", "--data", data).stdout)
     assert text.split("_")[1] == listed["id"]
+    again = run(db, "dump", file, dsn=dsn)
+    assert (again.exit_code, again.stderr) == (2, f"Error: {file}: File exists\n"), "a dump is never written over"
     second = run(db, "restore", file, "--data", data)
-    assert (second.exit_code, second.stderr.count("expected an empty one")) == (1, 1)
+    assert (second.exit_code, second.stderr.count("expected an empty one")) == (2, 1)
 
 
 def test_a_newer_databases_refusal_is_one_line(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     result = run(db, "upgrade", dsn=dsn)
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: database: expected tables of step 0001 or older")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: database: expected tables of step 0002 or older")
 
 
 @pytest.mark.parametrize("arguments", [["token", "list"], ["db", "upgrade"], ["worker"]], ids=" ".join)
@@ -124,7 +144,7 @@ def test_a_folder_without_a_server_is_named_and_left_alone(arguments: list[str],
     data = tmp_path / "none"
     group = {"token": token, "db": db, "worker": worker}[arguments[0]]
     result = run(group, *arguments[1:], "--data", str(data))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith(f"Error: {data}: expected ")
     assert not data.exists()
 
@@ -132,13 +152,13 @@ def test_a_folder_without_a_server_is_named_and_left_alone(arguments: list[str],
 def test_a_second_server_on_a_folder_is_refused_and_names_the_first(tmp_path: Path) -> None:
     with locked(tmp_path):
         result = run(serve, "--data", str(tmp_path))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "expected a folder that no server uses, got one of process" in result.stderr
 
 
 def test_a_database_that_is_down_is_told_in_one_line(tmp_path: Path) -> None:
     result = run(token, "list", dsn=f"postgresql://ada@/golf?host={tmp_path}")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("Error: database: connection")
     assert len(result.stderr.splitlines()) == 1
 

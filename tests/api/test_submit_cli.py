@@ -67,8 +67,15 @@ def test_a_token_of_this_machine_goes_to_this_machines_server_only(artifact: Pat
 def test_a_server_that_does_not_answer_is_no_verdict(artifact: Path) -> None:
     result = run(artifact, "--server", "http://127.0.0.1:9", "--token", "sg_x")
     assert result.exit_code == 3
-    assert "does not answer" in result.stderr
+    assert "http://127.0.0.1:9: the server does not answer" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_nothing_is_sent_for_a_summary_that_has_no_place_to_go(artifact: Path, tmp_path: Path) -> None:
+    summary = tmp_path / "no folder" / "summary.md"
+    result = run(artifact, "--server", "http://127.0.0.1:9", "--token", "sg_x", "--summary", str(summary))
+    assert result.exit_code == 2
+    assert "can't write" in result.stderr
 
 
 @pytest.mark.parametrize("server", ["golf.example.org", "ftp://golf.example.org", "http:"])

@@ -140,6 +140,15 @@ def test_a_browser_that_uploads_is_sent_to_the_page_of_its_job(service: Service,
     assert (page.status_code, page.headers["content-type"].split(";")[0]) == (200, "text/html")
 
 
+def test_only_an_admin_sees_everyones_submissions_and_nobody_whose_they_are(service: Service, arena: Arena) -> None:
+    job_id = service.submit(arena.entry())["id"]
+    root = service.token("root", Scope.ADMIN)
+    page = service.get("/", root, **HTML).text
+    assert job_id in page
+    assert "alice" not in page
+    assert job_id not in service.get("/", service.token("bob", Scope.SUBMIT, Scope.READ), **HTML).text
+
+
 def test_an_unknown_job_and_a_malformed_id_are_404(service: Service) -> None:
     for job_id in ("0" * 64, "x", "0" * 63, "..%2f..%2fetc%2fpasswd"):
         answer = service.get(f"/verify/{job_id}")

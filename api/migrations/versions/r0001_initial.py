@@ -4,9 +4,7 @@ The statements stand beside this file as SQL: they never change once a version i
 `api/store/tables.py`.
 """
 
-from pathlib import Path
-
-from alembic import op
+from api.migrations.beside import run_sql
 
 revision = "0001"
 down_revision = None
@@ -14,6 +12,4 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the tables."""
-    for statement in Path(__file__).with_suffix(".sql").read_text().split(";\n"):
-        if statement.strip():
-            op.execute(statement)
+    run_sql(__file__)

@@ -6,15 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.hardware_class import HardwareClass
 from api.states import State
-from api.store import keys, leaderboard, shares, statistics, valsets
+from api.store import jobs, keys, leaderboard, shares, statistics, valsets, workers
 from api.store.withdrawing import NotYours
+from api.store.workers import Identity
 from tests.api import desk as desks
 from tests.api.desk import Desk
 from verifier.keys import new_key
+from verifier.report import parse
+from verifier.report_assembly import verifier_version
 from verifier.valset import Registration, ShardEntry
 
 
@@ -55,10 +59,12 @@ def test_an_owner_sees_his_own_jobs_once_each_the_last_submitted_first(desk: Des
     async def story() -> None:
         first = (await desk.submit(b"1")).job_id
         second = (await desk.submit(b"2")).job_id
-        await desk.submit(b"3", owner="bob")
+        bobs = (await desk.submit(b"3", owner="bob")).job_id
         await desk.submit(b"1")
         async with desk.engine.connect() as connection:
-            lines = await leaderboard.my_submissions(connection, "ann")
+            lines = await leaderboard.last_submitted(connection, "ann")
+            everyones = await leaderboard.last_submitted(connection, None)
+        assert [line.job_id for line in everyones] == [first, bobs, second]
         assert [(line.job_id, line.state) for line in lines] == [(first, State.QUEUED), (second, State.QUEUED)]
 
     asyncio.run(story())
@@ -74,6 +80,20 @@ def test_an_artifact_is_shown_with_its_jobs(desk: Desk) -> None:
         assert view is not None
         assert (view.name, view.size_bytes) == ("entry", 1)
         assert [line.job_id for line in view.jobs] == [two, one]
+
+    asyncio.run(story())
+
+
+def test_where_an_artifacts_bytes_went_is_read_off_its_last_report(desk: Desk) -> None:
+    async def story() -> None:
+        job = (await desk.submit(b"1")).job_id
+        async with desk.engine.connect() as connection:
+            assert await leaderboard.artifact_size(connection, desks.digest(b"1")) is None
+        await desk.finish(await desk.claim(job), b"1")
+        async with desk.engine.connect() as connection:
+            stored = await jobs.report(connection, job)
+            assert stored is not None
+            assert await leaderboard.artifact_size(connection, desks.digest(b"1")) == parse(stored.raw).size
 
     asyncio.run(story())
 
@@ -109,19 +129,24 @@ def test_a_set_is_known_by_class_and_may_get_another_name(desk: Desk) -> None:
     asyncio.run(story())
 
 
-def test_a_key_that_is_published_retires_the_others_and_may_come_back(desk: Desk) -> None:
+def test_keys_of_several_machines_are_in_use_together_until_one_is_retired_for_good(desk: Desk) -> None:
     async def story() -> None:
         one, two = new_key().public, new_key().public
-        for key in (one, two, two):
+        for key in (one, two, one):
             async with desk.engine.begin() as connection:
-                await keys.publish(connection, key)
+                assert await keys.publish(connection, key)
         async with desk.engine.begin() as connection:
+            known = {key.keyid: key for key in await keys.all_keys(connection)}
+            assert {keyid: (key.pem, key.retired_at) for keyid, key in known.items()} == {
+                key.keyid: (key.to_pem().decode(), None) for key in (one, two)
+            }
+            assert await keys.retire(connection, one.keyid)
+            assert not await keys.retire(connection, one.keyid), "it is retired already"
+            assert not await keys.retire(connection, "0" * 64), "there is no such key"
+            assert not await keys.publish(connection, one)
             first, second = await keys.all_keys(connection)
-            assert (first.keyid, first.pem, first.retired_at) == (two.keyid, two.to_pem().decode(), None)
-            assert second.keyid == one.keyid
-            assert second.retired_at is not None
-            await keys.publish(connection, one)
-            assert [key.keyid for key in await keys.all_keys(connection)] == [one.keyid, two.keyid]
+        assert (first.keyid, first.retired_at, second.keyid) == (two.keyid, None, one.keyid)
+        assert second.retired_at is not None
 
     asyncio.run(story())
 
@@ -154,6 +179,61 @@ def test_the_statistics_count_the_queue(desk: Desk) -> None:
             now = await statistics.statistics(connection)
         assert (now.jobs[State.ACCEPTED], now.jobs[State.QUEUED], now.jobs[State.FAILED]) == (1, 2, 0)
         assert now.depth == {desks.question(b"2").queue: 2}
-        assert (now.oldest_queued_seconds > 0, now.workers_alive) == (True, 0)
+        assert (now.oldest_queued_seconds > 0, now.workers_alive) == (True, {"cpu": 0, "gpu": 0})
+
+    asyncio.run(story())
+
+
+def identity(name: str, hardware_class: HardwareClass = HardwareClass.CPU, version: str = "") -> Identity:
+    return Identity(
+        name=name,
+        host="golf-host-7",
+        process_id=41,
+        hardware_class=hardware_class,
+        verifier_version=version or verifier_version(),
+        keyid="ab" * 32,
+    )
+
+
+def test_a_worker_counts_as_alive_until_it_leaves_or_falls_silent(desk: Desk) -> None:
+    async def story() -> None:
+        async with desk.engine.begin() as connection:
+            for name, hardware_class in (
+                ("w1", HardwareClass.CPU),
+                ("w2", HardwareClass.CPU),
+                ("w3", HardwareClass.GPU),
+            ):
+                await workers.beat(connection, identity(name, hardware_class))
+            await workers.beat(connection, identity("w1"))
+            assert await workers.alive_by_class(connection) == {"cpu": 2, "gpu": 1}
+            await workers.leave(connection, "w1")
+            await connection.execute(text("UPDATE workers SET heard_at = now() - interval '31 s' WHERE name = 'w3'"))
+            assert await workers.alive_by_class(connection) == {"cpu": 1, "gpu": 0}
+            known = {worker.name: worker for worker in await workers.all_workers(connection)}
+            assert {name: worker.is_alive for name, worker in known.items()} == {"w1": False, "w2": True, "w3": False}
+            assert (known["w2"].host, known["w2"].process_id, known["w1"].ended_at is None) == (
+                "golf-host-7",
+                41,
+                False,
+            )
+            await connection.execute(text("UPDATE workers SET heard_at = now() - interval '31 d' WHERE name = 'w3'"))
+            await workers.forget_old(connection)
+            assert {worker.name for worker in await workers.all_workers(connection)} == {"w1", "w2"}
+
+    asyncio.run(story())
+
+
+def test_a_queued_job_counts_the_workers_that_could_take_it_and_no_others(desk: Desk) -> None:
+    async def story() -> None:
+        job = (await desk.submit(b"1")).job_id
+        async with desk.engine.begin() as connection:
+            await workers.beat(connection, identity("other class", HardwareClass.GPU))
+            await workers.beat(connection, identity("other version", version="0.0.1"))
+        assert (await desk.job(job)).workers_alive == 0
+        async with desk.engine.begin() as connection:
+            await workers.beat(connection, identity("fitting"))
+        assert (await desk.job(job)).workers_alive == 1
+        await desk.claim(job)
+        assert (await desk.job(job)).workers_alive is None, "somebody has it"
 
     asyncio.run(story())

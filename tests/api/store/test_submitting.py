@@ -98,6 +98,20 @@ def test_a_quota_holds_against_submissions_at_the_same_moment(desk: Desk) -> Non
     asyncio.run(story())
 
 
+def test_what_lies_before_the_window_is_forgotten_unless_it_is_unfinished(desk: Desk) -> None:
+    async def story() -> None:
+        limits = Quota(verdicts=2, window_seconds=3600, unfinished=100)
+        await desk.finish(await desk.claim((await desk.submit(b"ended")).job_id), b"ended")
+        await desk.submit(b"runs")
+        async with desk.engine.begin() as connection:
+            await connection.exec_driver_sql("UPDATE submissions SET submitted_at = now() - interval '3601 seconds'")
+        await desk.submit(b"new", limits=limits)
+        with pytest.raises(OverQuota, match="verdicts: expected at most 2, got 2"):
+            await desk.submit(b"newer", limits=limits)
+
+    asyncio.run(story())
+
+
 def test_unfinished_jobs_have_a_limit_of_their_own(desk: Desk) -> None:
     async def story() -> None:
         first = await desk.submit(b"one", limits=TIGHT)
@@ -151,6 +165,25 @@ def test_a_withdrawal_of_the_last_submission_cancels_and_costs_only_what_had_sta
                     connection, held.fence, judged.accepted("one"), envelope=b"", keyid=""
                 )
         assert (await desk.submit(b"one")).run == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["queued", "running"])
+def test_a_withdrawal_that_stops_nothing_goes_on_counting(started: bool, desk: Desk) -> None:
+    """Else two owners run what they like: one begins, the other joins for nothing, the first takes his own back."""
+
+    async def story() -> None:
+        for data in (b"one", b"two"):
+            job = (await desk.submit(data)).job_id
+            if started:
+                await desk.claim(job)
+            assert not (await desk.submit(data, owner="bob")).created
+            await desk.withdraw(job)
+        limits = Quota(verdicts=2, window_seconds=3600, unfinished=100)
+        with pytest.raises(OverQuota):
+            await desk.submit(b"three", limits=limits)
+        assert (await desk.submit(b"three", limits=limits, owner="bob")).created
 
     asyncio.run(story())
 
