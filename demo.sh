@@ -19,7 +19,7 @@ trap 'exit 143' TERM
 
 step() { printf '\n== %s (%d s)\n' "$1" "$((SECONDS - started))"; }
 
-step "train about 90 seconds on the built-in corpus, pack, and score the file in a fresh process"
+step "train on the built-in corpus (preset ${DEMO_PRESET:-demo}), pack, and score the file in a fresh process"
 "$seedgolf" train --preset "${DEMO_PRESET:-demo}" --out "$run/model"
 
 step "what is in the file"

@@ -11,20 +11,22 @@ import argparse
 import http
 import http.client
 import json
+import math
 import os
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ACCEPTED, REJECTED, REFUSED, NO_VERDICT = 0, 1, 2, 3
 EXIT = {"accepted": ACCEPTED, "rejected": REJECTED, "failed": NO_VERDICT, "cancelled": NO_VERDICT}
 REQUEST_SECONDS = 120.0
+WAIT_SECONDS = 1800.0
 POLL_SECONDS = 5.0
 MAX_SUMMARY_BYTES = 1_000_000  # GitHub takes 1 MiB a step
 TRY_AGAIN = frozenset({429, 502, 503, 504})
@@ -63,6 +65,7 @@ class Server:
             Refused: an answer that stays the same.
             NoVerdict: the server's own fault, or nothing better until the deadline.
         """
+        said = ""
         while True:
             try:
                 return self._once(path, body, accept)
@@ -75,6 +78,9 @@ class Server:
                 seconds = float(retry_after) if retry_after.isdecimal() else self.poll_seconds
             except (OSError, http.client.HTTPException) as error:
                 last, seconds = f"{self.url} does not answer: {error}", self.poll_seconds
+            if last != said:
+                say(f"{last}; trying again")
+            said = last
             self.pause(seconds, last)
 
     def pause(self, seconds: float, last: str) -> None:
@@ -100,23 +106,27 @@ class Server:
 def main() -> int:
     """Submit, wait, tell; the exit code."""
     options = _options()
+    began = time.monotonic()
     server = Server(
         url=options.server.rstrip("/"),
         token=os.environ.get("SEEDGOLF_TOKEN", "").strip(),  # noqa: TID251 - a token on a command line is seen by all
-        deadline=time.monotonic() + max(options.wait, REQUEST_SECONDS),
+        deadline=began + max(options.wait, REQUEST_SECONDS),
         poll_seconds=options.poll_seconds,
     )
+    job: dict[str, Any] = {}
     try:
         job = submit(server, options.artifact, track=options.track, valset=options.valset)
         say(f"job {job['id']}: {server.url}{job['links']['page']}")
         if options.wait:
-            job = follow(server, job)
-        tell(server, job, output=options.output, summary=options.summary)
+            for now in follow(replace(server, deadline=began + options.wait), job):
+                job = now
+        text, code = _conclusion(server, job, options.wait)
     except Refused as error:
-        return _failed(str(error), REFUSED)
+        text, code = _failed(str(error), REFUSED)
     except NoVerdict as error:
-        return _failed(f"{error}. Run this again: it is the same job", NO_VERDICT)
-    return EXIT.get(job["state"], NO_VERDICT if options.wait else ACCEPTED)
+        text, code = _failed(f"{error}. Run this again: it is the same job", NO_VERDICT)
+    tell(server, job, text, output=options.output, summary=options.summary)
+    return code
 
 
 def submit(server: Server, artifact: Path, *, track: str, valset: str) -> dict[str, Any]:
@@ -135,8 +145,8 @@ def submit(server: Server, artifact: Path, *, track: str, valset: str) -> dict[s
     return _job(server.ask(f"/verify?{urllib.parse.urlencode(named)}", body))
 
 
-def follow(server: Server, job: dict[str, Any]) -> dict[str, Any]:
-    """The job at its end; says every change on the way."""
+def follow(server: Server, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The job again and again, up to its end; says every change on the way."""
     said = ""
     while job["state"] not in EXIT:
         stage, position = job["progress"]["stage"], job["position"]
@@ -146,26 +156,43 @@ def follow(server: Server, job: dict[str, Any]) -> dict[str, Any]:
         said = now
         server.pause(server.poll_seconds, f"the job is {now}")
         job = _job(server.ask(f"/verify/{job['id']}"))
-    return job
+        yield job
 
 
-def tell(server: Server, job: dict[str, Any], *, output: Path | None, summary: Path | None) -> None:
-    """Say the result here, in the step's outputs and in the job's summary."""
-    page = server.url + job["links"]["page"]
-    bpb = "" if job["val_bpb"] is None else repr(job["val_bpb"])
-    reason = ": ".join(str(job[key]) for key in ("code", "message") if job[key])
-    say(" ".join(filter(None, [job["state"], bpb and f"val_bpb {bpb}", reason, page])))
-    if output:
-        values = {"verdict": job["state"], "val_bpb": bpb, "report-url": page, "job-id": job["id"]}
+def tell(server: Server, job: dict[str, Any], text: bytes, *, output: Path | None, summary: Path | None) -> None:
+    """Write the step's outputs, as far as there is a job, and the job's summary."""
+    page = server.url + job["links"]["page"] if job else ""
+    if output and job:
+        values = {"verdict": job["state"], "val_bpb": _bpb(job), "report-url": page, "job-id": job["id"]}
         with output.open("a", encoding="utf-8") as file:
             file.writelines(f"{name}={_one_line(value)}\n" for name, value in values.items())
     if summary:
-        has_report = EXIT.get(job["state"]) in {ACCEPTED, REJECTED}
-        text = server.ask(f"/reports/{job['id']}.md", accept="text/markdown") if has_report else b""
-        if len(text) > MAX_SUMMARY_BYTES or not text:
-            text = f"**{job['state']}** {_one_line(reason)}\n".encode()
         with summary.open("ab") as file:
-            file.write(text + f"\n[The report's page]({page})\n".encode())
+            file.write(text + (f"\n[The report's page]({page})\n".encode() if page else b""))
+
+
+def _conclusion(server: Server, job: dict[str, Any], wait: float) -> tuple[bytes, int]:
+    """What the summary says of a job, and the exit code; says it here, too."""
+    state, code = job["state"], EXIT.get(job["state"], NO_VERDICT if wait else ACCEPTED)
+    reason = ": ".join(str(job[key]) for key in ("code", "message") if job[key])
+    bpb = _bpb(job) and f"val_bpb {_bpb(job)}"
+    line = " ".join(filter(None, [state, bpb, reason, server.url + job["links"]["page"]]))
+    say(f"::error title=seedgolf::{line}" if code else line)
+    has_report = EXIT.get(state) in {ACCEPTED, REJECTED}
+    text = server.ask(f"/reports/{job['id']}.md", accept="text/markdown") if has_report else b""
+    if len(text) > MAX_SUMMARY_BYTES or not text:
+        text = f"**{state}** {_one_line(reason)}\n".encode()
+    return text, code
+
+
+def _failed(message: str, code: int) -> tuple[bytes, int]:
+    """The same of a run that came to no end; GitHub shows an `::error::` line on the run's page."""
+    say(f"::error title=seedgolf::{message}")
+    return f"**no verdict** {_one_line(message)}\n".encode(), code
+
+
+def _bpb(job: dict[str, Any]) -> str:
+    return "" if job["val_bpb"] is None else repr(job["val_bpb"])
 
 
 def say(text: str) -> None:
@@ -173,13 +200,35 @@ def say(text: str) -> None:
     print(_one_line(text), flush=True)
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells a wrong input as every other fault is told."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it in one line, without the usage that a CI job cannot use."""
+        say(f"::error title=seedgolf::{message}")
+        sys.exit(REFUSED)
+
+
+def _seconds(text: str) -> float:
+    """Seconds to wait; a workflow hands on an unset variable as an empty text."""
+    try:
+        seconds = float(text) if text else WAIT_SECONDS
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, got {text!a}")
+    return seconds
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Submit an artifact to a seedgolf server and wait for its verdict.")
+    parser = Parser(description="Submit an artifact to a seedgolf server and wait for its verdict.")
     parser.add_argument("--server", required=True, help="address of the server")
     parser.add_argument("--artifact", required=True, type=Path, help="the .sgolf file")
     parser.add_argument("--track", default="", help="limits; by default as the file claims")
     parser.add_argument("--valset", default="", help="validation set; by default as the file claims")
-    parser.add_argument("--wait", type=float, default=1800.0, help="seconds to wait for the verdict; 0 only submits")
+    parser.add_argument(
+        "--wait", type=_seconds, default=WAIT_SECONDS, help="seconds to wait for the verdict; 0 only submits"
+    )
     parser.add_argument("--output", type=Path, help="file for the step's outputs ($GITHUB_OUTPUT)")
     parser.add_argument("--summary", type=Path, help="file for the Markdown report ($GITHUB_STEP_SUMMARY)")
     parser.add_argument("--poll-seconds", type=float, default=POLL_SECONDS, help=argparse.SUPPRESS)
@@ -212,12 +261,6 @@ def _problem(error: urllib.error.HTTPError) -> str:
 def _one_line(text: str) -> str:
     """Outputs and workflow commands are read line by line."""
     return " ".join(text.split())
-
-
-def _failed(message: str, code: int) -> int:
-    """GitHub shows an `::error::` line on the run's page."""
-    say(f"::error title=seedgolf::{message}")
-    return code
 
 
 if __name__ == "__main__":

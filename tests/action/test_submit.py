@@ -86,7 +86,7 @@ def test_a_rejected_artifact_fails_the_job_and_says_why(ci: Runner) -> None:
     with scripted(Answer(body=job("rejected", code="over-size")), Answer(body=b"# Rejected\n")) as (url, _):
         ended = ci.run(url)
     assert (ended.code, ended.outputs["verdict"], ended.outputs["val_bpb"]) == (1, "rejected", "")
-    assert "rejected over-size" in ended.said
+    assert "::error title=seedgolf::rejected over-size" in ended.said
     assert ended.summary.startswith("# Rejected\n")
 
 
@@ -114,6 +114,7 @@ def test_a_refusal_is_told_with_the_servers_words(ci: Runner, status: int, code:
         ended = ci.run(url)
     assert ended.code == code
     assert f"::error title=seedgolf::{status} some-code: what is wrong: what to do" in ended.said
+    assert (ended.outputs, "some-code: what is wrong" in ended.summary) == ({}, True)
     assert len(seen) == 1
 
 
@@ -127,7 +128,9 @@ def test_a_redirect_does_not_take_the_token_to_another_server(ci: Runner) -> Non
 def test_a_busy_server_is_asked_again_when_it_says(ci: Runner) -> None:
     busy = [Answer(status=status, headers={"Retry-After": "0"}) for status in (503, 429, 502)]
     with scripted(*busy, Answer(body=ACCEPTED), REPORT) as (url, seen):
-        assert ci.run(url).code == 0
+        ended = ci.run(url, "--wait", "")  # as a workflow hands on a variable that is not set
+    assert ended.code == 0
+    assert ended.said.count("; trying again\n") == 3
     assert [request.method for request in seen] == ["POST", "POST", "POST", "POST", "GET"]
 
 
@@ -144,6 +147,14 @@ def test_a_verdict_that_does_not_come_in_time_is_none(ci: Runner) -> None:
         ended = ci.run(url, "--wait", "1", "--poll-seconds", "1000")
     assert ended.code == 3
     assert "no verdict in time; the job is running" in ended.said
+    assert (ended.outputs["verdict"], ended.outputs["job-id"]) == ("running", "ab12"), "the page can still be opened"
+    assert ended.summary.startswith("**no verdict** no verdict in time")
+
+
+def test_the_wait_is_over_when_it_is_over_however_long_a_request_may_take(ci: Runner) -> None:
+    with scripted(Answer(body=job("running"))) as (url, seen):
+        ended = ci.run(url, "--wait", "1", "--poll-seconds", "0.6")
+    assert (ended.code, len(seen)) == (3, 2)
 
 
 def test_without_waiting_the_job_is_only_submitted(ci: Runner) -> None:
@@ -167,6 +178,12 @@ def test_a_server_that_is_not_there_gives_no_verdict(ci: Runner) -> None:
         ([], "", "no token"),
         (["--artifact", "nowhere.sgolf"], TOKEN, "nowhere.sgolf: No such file"),
         (["--server", "ftp://golf.example.org"], TOKEN, "starts with https://"),
+        (
+            ["--wait", "soon"],
+            TOKEN,
+            "::error title=seedgolf::argument --wait: expected a number of seconds, got 'soon'",
+        ),
+        (["--wait", "-1"], TOKEN, "expected a number of seconds, got '-1'"),
     ],
 )
 def test_wrong_inputs_are_told_before_anything_is_sent(ci: Runner, options: list[str], token: str, said: str) -> None:

@@ -17,6 +17,7 @@ Every command, from the code. `seedgolf COMMAND --help` says the same in the ter
 | 1 | done, and the answer is no: rejected, not reproduced, files differ |
 | 2 | the command, or a file that it was given, is wrong; nothing was done |
 | 3 | no answer, and not the file's fault |
+| 130, 143 | ended by ctrl-C, by SIGTERM; nothing half-made is left behind, and `train` has packed what there was |
 """
 
 
