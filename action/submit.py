@@ -28,6 +28,7 @@ EXIT = {"accepted": ACCEPTED, "rejected": REJECTED, "failed": NO_VERDICT, "cance
 REQUEST_SECONDS = 120.0
 WAIT_SECONDS = 1800.0
 POLL_SECONDS = 5.0
+WISHES = ("track", "valset", "class")
 MAX_SUMMARY_BYTES = 1_000_000  # GitHub takes 1 MiB a step
 TRY_AGAIN = frozenset({429, 502, 503, 504})
 
@@ -115,7 +116,7 @@ def main() -> int:
     )
     job: dict[str, Any] = {}
     try:
-        job = submit(server, options.artifact, track=options.track, valset=options.valset)
+        job = submit(server, options.artifact, **{name: getattr(options, name) for name in WISHES})
         say(f"job {job['id']}: {server.url}{job['links']['page']}")
         if options.wait:
             for now in follow(replace(server, deadline=began + options.wait), job):
@@ -129,8 +130,8 @@ def main() -> int:
     return code
 
 
-def submit(server: Server, artifact: Path, *, track: str, valset: str) -> dict[str, Any]:
-    """Send the file; the job that answers for it."""
+def submit(server: Server, artifact: Path, **wishes: str) -> dict[str, Any]:
+    """Send the file; the job that answers for it. An empty wish is none."""
     if not server.token:
         raise Refused(
             "no token: set SEEDGOLF_TOKEN (input `token`); in a pull request from a fork there are no secrets"
@@ -141,7 +142,7 @@ def submit(server: Server, artifact: Path, *, track: str, valset: str) -> dict[s
         body = artifact.read_bytes()
     except OSError as error:
         raise Refused(f"artifact: {artifact}: {error.strerror}") from None
-    named = {name: value for name, value in (("track", track), ("valset", valset)) if value}
+    named = {name: value for name, value in wishes.items() if value}
     return _job(server.ask(f"/verify?{urllib.parse.urlencode(named)}", body))
 
 
@@ -226,6 +227,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--artifact", required=True, type=Path, help="the .sgolf file")
     parser.add_argument("--track", default="", help="limits; by default as the file claims")
     parser.add_argument("--valset", default="", help="validation set; by default as the file claims")
+    parser.add_argument("--class", default="", help="cpu or gpu workers; by default as the server chooses")
     parser.add_argument(
         "--wait", type=_seconds, default=WAIT_SECONDS, help="seconds to wait for the verdict; 0 only submits"
     )

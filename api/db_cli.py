@@ -19,7 +19,7 @@ def db() -> None:
 @db.command(epilog="Example: seedgolf db upgrade --data server")
 @data_option
 def upgrade(data: Path | None) -> None:
-    """Make the tables of this release, or bring older ones up to it.
+    """Make the tables, or bring older ones up to date.
 
     `seedgolf serve` and `seedgolf worker` do it at their start; several at once wait for one another.
     """
@@ -32,9 +32,10 @@ def upgrade(data: Path | None) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @data_option
 def dump(file: Path, data: Path | None) -> None:
-    """Write one consistent state of the database to FILE, while the server runs or not.
+    """Write one consistent state to FILE.
 
-    Copy the artifacts and the signing keys after it: FILE names them and does not hold them.
+    The server may run meanwhile. Copy the artifacts and the signing keys after it: FILE names them and does not hold
+    them.
     """
     settings = settings_with(data=data)
     with faults_told(), reached(settings) as dsn:
@@ -51,8 +52,9 @@ def dump(file: Path, data: Path | None) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @data_option
 def restore(file: Path, data: Path | None) -> None:
-    """Fill an empty database from FILE, a dump; one of an older release is upgraded.
+    """Fill an empty database from FILE, a dump.
 
+    A dump of an older release is upgraded.
     Start the server afterwards, with the artifacts and the signing keys put back in their places.
     """
     settings = settings_with(data=data)

@@ -102,7 +102,10 @@ def list_tokens(as_json: bool, data: Path | None) -> None:
 @click.argument("token_id", metavar="ID")
 @data_option
 def revoke(token_id: str, data: Path | None) -> None:
-    """Make a token worthless at once, with the browser sessions that came of it. ID is its middle part."""
+    """Make a token worthless at once.
+
+    The browser sessions that came of it end too. ID is the token's middle part.
+    """
 
     async def story(connection: AsyncConnection) -> bool:
         return await tokens.revoke(connection, token_id)
@@ -116,7 +119,10 @@ def revoke(token_id: str, data: Path | None) -> None:
 @click.argument("token_id", metavar="ID")
 @data_option
 def link(token_id: str, data: Path | None) -> None:
-    """Print an address that logs a browser in once as the holder of token ID, within a quarter of an hour."""
+    """Print an address that logs a browser in once.
+
+    It is good for a quarter of an hour, and logs in as the holder of token ID.
+    """
 
     async def story(connection: AsyncConnection) -> str | None:
         usable = await tokens.by_id(connection, token_id)

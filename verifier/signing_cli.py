@@ -47,7 +47,10 @@ def key() -> None:
 @key.command("new", epilog="Example: seedgolf key new --out judge.pem")
 @click.option("--out", type=NEW_FILE, default=Path("seedgolf-key.pem"), show_default=True, help="Private key to make.")
 def new(*, out: Path) -> None:
-    """Make an Ed25519 key: OUT (private, mode 0600) and OUT.pub, which you give to everyone. Never overwrites."""
+    """Make an Ed25519 key to sign reports with.
+
+    OUT is the private half (mode 0600), OUT.pub is for everyone. Nothing is overwritten.
+    """
     made = keys.new_key()
     with faults_in_one_line():
         keys.write_key(out, made)
@@ -66,7 +69,10 @@ def report() -> None:
 @click.option("--key", "key_file", type=FILE, required=True, help="Private key, as `seedgolf key new` makes it.")
 @click.option("--out", type=NEW_FILE, help="Signed report to write.  [default: REPORT.dsse]")
 def sign_command(*, file: Path, key_file: Path, out: Path | None) -> None:
-    """Sign what `seedgolf verify --json` printed: an in-toto Statement in a DSSE envelope."""
+    """Sign what `seedgolf verify --json` printed.
+
+    The result is an in-toto Statement in a DSSE envelope.
+    """
     target = out or file.with_suffix(ENVELOPE_SUFFIX)
     with faults_in_one_line():
         signed = reports.parse(read_at_most(file, MAX_REPORT_BYTES))
@@ -83,8 +89,9 @@ def sign_command(*, file: Path, key_file: Path, out: Path | None) -> None:
 @click.option("--artifact", type=FILE, help="Also check that the report is about this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the signed report as JSON.")
 def verify_command(*, file: Path, key_files: tuple[Path, ...], artifact: Path | None, as_json: bool) -> None:
-    """Check a signed report offline: who signed it, that no byte changed, and what it says.
+    """Check a signed report offline.
 
+    Says who signed it, that no byte changed, and what it claims.
     Exits with 0 when the signature holds, also over a rejecting report: read the verdict.
     """
     with faults_in_one_line():

@@ -101,7 +101,10 @@ def show(name: str, *, as_json: bool, valset_dir: Path | None) -> None:
 @click.argument("name")
 @folder_option
 def check(name: str, *, valset_dir: Path | None) -> None:
-    """Hold NAME's files against its registration, and decode every document again."""
+    """Hold NAME's files against its registration.
+
+    Every document is decoded again, too.
+    """
     with faults_in_one_line(), decoding() as progress:
         registry = _registry(valset_dir)
         opened = valsets.open_valset(registry.folder_of(registry.named(name)))

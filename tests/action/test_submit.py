@@ -66,14 +66,14 @@ def test_an_accepted_artifact_gives_its_score_its_page_and_its_report(ci: Runner
         REPORT,
     ]
     with scripted(*steps) as (url, seen):
-        ended = ci.run(url, "--track", "local", "--valset", "my set")
+        ended = ci.run(url, "--track", "local", "--valset", "my set", "--class", "gpu")
     assert ended.code == 0
     page = f"{url}/verify/ab12"
     assert ended.outputs == {"verdict": "accepted", "val_bpb": "1.25", "report-url": page, "job-id": "ab12"}
     assert ended.summary == f"# Accepted\n\n[The report's page]({page})\n"
     assert "queued, place 2\nrunning, score\n" in ended.said
     assert [(request.method, request.path) for request in seen] == [
-        ("POST", "/verify?track=local&valset=my+set"),
+        ("POST", "/verify?track=local&valset=my+set&class=gpu"),
         ("GET", "/verify/ab12"),
         ("GET", "/verify/ab12"),
         ("GET", "/reports/ab12.md"),

@@ -81,6 +81,12 @@ def test_a_command_on_a_page_exists_with_its_options(page: str, line: str) -> No
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
 
 
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path.count(" ") == 2])
+def test_the_first_line_of_a_commands_help_fits_the_list_of_its_group(path: str) -> None:
+    line = COMMANDS[path].get_short_help_str(60)
+    assert not line.endswith("..."), line
+
+
 def test_the_track_on_the_page_is_a_track() -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", (DOCS / "own-track.md").read_text(), re.DOTALL)
     assert parse_track(text.encode()).name == "small"
