@@ -4,16 +4,11 @@ with Client("https://golf.example.org", token) as client:
     job = client.submit(Path("artifact.sgolf"))
     print(client.wait(job.id).state, client.report(job.id).score)
 
-ClientError
-  BadAddress      the server's address is none
-  NotReached      no answer: the server is down, or its name is wrong; worth another try
-  Refused         the server says no: `status`, stable `code`, and what it expected and got
-  NoVerdictYet    the time is over and the job is not
+What can go wrong stands in `api/client_errors.py`.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,6 +16,7 @@ from typing import Any, Final, Self
 import httpx2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from api.client_errors import BadAddress, NotReached, NoVerdictYet, Refused, refused, told
 from api.hardware_class import HardwareClass
 from api.states import UNFINISHED, State
 from verifier.report import Report, parse
@@ -35,32 +31,6 @@ BUSY: Final = frozenset({429, 502, 503, 504})
 
 Sent = Callable[[int, int], None]
 """Told how many bytes of how many were sent."""
-
-
-class ClientError(RuntimeError):
-    """The server could not be asked, or said no."""
-
-
-class NotReached(ClientError):
-    """No answer came."""
-
-
-class BadAddress(ClientError):
-    """What is named as the server is no address: the caller's mistake."""
-
-
-class NoVerdictYet(ClientError):
-    """The job is not at its end in the given time; it goes on."""
-
-
-class Refused(ClientError):
-    """The server says no."""
-
-    def __init__(self, status: int, code: str, text: str, *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(f"{code}: {text}")
-        self.status = status
-        self.code = code
-        self.retry_after_seconds = retry_after_seconds
 
 
 class Stage(BaseModel):
@@ -193,10 +163,10 @@ class Client:
         Raises:
             ClientError: NotReached or Refused.
         """
-        with _told(), self._http.stream("GET", f"/verify/{job_id}/events") as response:
+        with told(), self._http.stream("GET", f"/verify/{job_id}/events") as response:
             if response.status_code != httpx2.codes.OK:
                 response.read()
-                raise _refused(response)
+                raise refused(response)
             for event in httpx2.EventSource(response):
                 if event.event == "job":
                     yield Job.model_validate_json(event.data)
@@ -247,10 +217,10 @@ class Client:
         return last
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - httpx2's own
-        with _told():
+        with told():
             response = self._http.request(method, path, **options)
         if not response.is_success:
-            raise _refused(response)
+            raise refused(response)
         return response
 
 
@@ -274,29 +244,3 @@ def _parts(data: bytes, sent: Sent) -> Iterator[bytes]:
         part = data[start : start + UPLOAD_PART_BYTES]
         yield part
         sent(start + len(part), len(data))
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Foreign exceptions as ours."""
-    try:
-        yield
-    except (httpx2.TransportError, httpx2.SSEError) as error:
-        raise NotReached(f"the server does not answer ({type(error).__name__})") from None
-
-
-def _refused(response: httpx2.Response) -> Refused:
-    """The server's problem+json as an exception; a stranger's answer says its status."""
-    status, after = response.status_code, response.headers.get("Retry-After", "")
-    seconds = float(after) if after.isdecimal() else None
-    try:
-        problem = response.json()
-        code = str(problem["code"])
-        text, expected, got = (str(problem.get(key) or "") for key in ("detail", "expected", "got"))
-        if expected and expected not in text:
-            text += f": expected {expected}, got {got}"
-        if hint := problem.get("hint"):
-            text += f"; {hint}"
-        return Refused(status, code, text, retry_after_seconds=seconds)
-    except (ValueError, KeyError, TypeError):
-        return Refused(status, f"http-{status}", "the answer is no problem document; is this a seedgolf server?")

@@ -16,7 +16,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from api.client import BUSY, BadAddress, Client, ClientError, Job, NotReached, Refused
+from api.client import BUSY, Client, Job
+from api.client_errors import BadAddress, ClientError, NotReached, Refused
 from api.hardware_class import HardwareClass
 from api.settings import BadSetting, load
 from api.states import VERDICTS

@@ -9,15 +9,13 @@ import argparse
 import copy
 import dataclasses
 import random
-import tempfile
 import time
 import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import wait_for_set
-from benchmarks.service import Server, serving, tiny_draft, tiny_set
+from benchmarks.service import Server, serving_tiny_set, tiny_draft
 from tests.forge import Draft
 
 PROBE_FILES = 500
@@ -39,13 +37,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="seedgolf-hostile-") as name:
-        folder = Path(name) / "data"
-        folder.mkdir()
-        valset = tiny_set(folder)
-        with serving(folder, workers=1) as server:
-            wait_for_set(server, valset)
-            run(server, given.files, random.Random(given.seed), valset)
+    with serving_tiny_set() as (server, valset):
+        run(server, given.files, random.Random(given.seed), valset)
 
 
 def run(server: Server, files: int, rng: random.Random, valset: str) -> None:

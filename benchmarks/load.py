@@ -9,13 +9,12 @@ stored before it is answered (with a rejection). Memory is the API process's lar
 import argparse
 import random
 import statistics
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.service import Server, serving, tiny_entry, tiny_set
+from benchmarks.service import Server, serving_tiny_set, tiny_entry
 
 LARGE_BYTES = 16_000_000
 MEMORY_BOUND_BYTES = 700 * 1024 * 1024
@@ -53,22 +52,10 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=1000)
     parser.add_argument("--distinct", type=int, default=100)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="seedgolf-load-") as name:
-        folder = Path(name) / "data"
-        folder.mkdir()
-        valset = tiny_set(folder)
-        with serving(folder, workers=1) as server:
-            wait_for_set(server, valset)
-            print("| measurement | value |\n| --- | --- |")
-            large(server, given.clients)
-            small(server, submissions=given.small, distinct=given.distinct)
-
-
-def wait_for_set(server: Server, name: str) -> None:
-    """Wait until a worker has announced its sets."""
-    with server.client as client:
-        while name not in {one["name"] for one in client.get("/valsets").json()}:
-            time.sleep(0.1)
+    with serving_tiny_set() as (server, _):
+        print("| measurement | value |\n| --- | --- |")
+        large(server, given.clients)
+        small(server, submissions=given.small, distinct=given.distinct)
 
 
 def large(server: Server, clients: int) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,17 @@ def serving(folder: Path, *, workers: int) -> Iterator[Server]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def serving_tiny_set() -> Iterator[tuple[Server, str]]:
+    """A server with one worker in a folder of its own, and the name of the tiny set that it has."""
+    with tempfile.TemporaryDirectory(prefix="seedgolf-benchmark-") as name:
+        folder = Path(name) / "data"
+        folder.mkdir()
+        valset = tiny_set(folder)
+        with serving(folder, workers=1) as server:
+            yield server, valset
 
 
 def tiny_set(folder: Path) -> str:

@@ -39,15 +39,9 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownWorker:
+class KnownWorker(Identity):
     """A worker of the last weeks; `ended_at` when it said goodbye, `is_alive` when it was heard of lately."""
 
-    name: str
-    host: str
-    process_id: int
-    hardware_class: HardwareClass
-    verifier_version: str
-    keyid: str
     started_at: datetime
     heard_at: datetime
     ended_at: datetime | None

@@ -32,6 +32,7 @@ from api.store.jobs import JobView, StoredReport
 from api.store.submitting import NewSubmission, Outcome, Quota, submit
 from api.store.transitions import Claim
 from api.store.withdrawing import withdraw
+from api.sweep import sweep_forever
 from tests.verifier import judged
 from verifier.report import Report, ScoreDtype
 from verifier.report_assembly import verifier_version
@@ -184,6 +185,17 @@ class Desk:
         report = json.dumps(json.loads(judged.accepted("entry").to_bytes()))
         # what the sandbox appends (folder, parent, place) comes first for the script
         return [sys.executable, "-P", "-c", _SWAP, str(script), report, str(self.folder / "notes")]
+
+    async def killed_three_times(self, job_id: str) -> JobView:
+        """The job once it has failed, for it killed three workers of which nobody heard again."""
+        killer = "begin('score'); os.kill(int(sys.argv[2]), signal.SIGKILL); time.sleep(600)"
+        for _ in range(3):
+            self.start_worker(killer)
+        async with asyncio.TaskGroup() as group:
+            sweeping = group.create_task(sweep_forever(self.engine, lost_seconds=1, every_seconds=0.2))
+            view = await self.until(job_id, lambda view: view.state is State.FAILED)
+            sweeping.cancel()
+        return view
 
     def start_worker(
         self, judge: str | None = None, *, environ: Mapping[str, str] | None = None, **timing: float

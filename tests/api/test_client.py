@@ -7,7 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.client import Client, NotReached, NoVerdictYet, Refused
+from api.client import Client
+from api.client_errors import NotReached, NoVerdictYet, Refused
 from api.hardware_class import HardwareClass
 from api.states import State
 

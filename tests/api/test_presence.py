@@ -20,7 +20,6 @@ from api.states import State
 from api.store import keys, workers
 from api.store.tokens import Scope
 from api.store.workers import KnownWorker
-from api.sweep import sweep_forever
 from tests.api import desk as desks
 from tests.api.desk import ACCEPTS, DEADLINE_SECONDS, NEVER_ENDS, Desk
 from tests.api.processes import environment
@@ -62,13 +61,7 @@ async def signer(desk: Desk, job: str) -> str:
 def test_readers_of_a_job_never_see_on_which_machine_a_worker_runs(desk: Desk) -> None:
     async def story() -> None:
         job = (await desk.submit(b"one")).job_id
-        killer = "begin('score'); os.kill(int(sys.argv[2]), signal.SIGKILL); time.sleep(600)"
-        for _ in range(3):
-            desk.start_worker(killer)
-        async with asyncio.TaskGroup() as group:
-            sweeping = group.create_task(sweep_forever(desk.engine, lost_seconds=1, every_seconds=0.2))
-            view = await desk.until(job, lambda view: view.state is State.FAILED)
-            sweeping.cancel()
+        view = await desk.killed_three_times(job)
         names = {worker.name: worker for worker in await known(desk, 3)}
         assert set(view.lost_workers) == set(names), "an administrator finds every named worker"
         assert {worker.host for worker in names.values()} == {socket.gethostname()}

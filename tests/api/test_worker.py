@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.states import State
 from api.store import jobs, keys
-from api.sweep import sweep_forever
 from tests.api import desk as desks
 from tests.api.desk import ACCEPTS, NEVER_ENDS, Desk, is_alive
 from verifier import attestation
@@ -129,13 +128,7 @@ def test_a_killed_workers_judge_dies_with_it_and_another_worker_takes_the_job(de
 def test_a_job_that_kills_three_workers_fails_and_names_them(desk: Desk) -> None:
     async def story() -> None:
         job = (await desk.submit(b"one")).job_id
-        killer = "begin('score'); os.kill(int(sys.argv[2]), signal.SIGKILL); time.sleep(600)"
-        for _ in range(3):
-            desk.start_worker(killer)
-        async with asyncio.TaskGroup() as group:
-            sweeping = group.create_task(sweep_forever(desk.engine, lost_seconds=1, every_seconds=0.2))
-            view = await desk.until(job, lambda view: view.state is State.FAILED)
-            sweeping.cancel()
+        view = await desk.killed_three_times(job)
         assert (view.code, len(set(view.lost_workers)), view.attempt) == ("worker-lost", 3, 3)
         assert view.message is not None
         assert all(worker in view.message for worker in view.lost_workers)

@@ -1,6 +1,9 @@
 """One of several processes that score together; it writes what it got as JSON."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +18,15 @@ from verifier.target_nats import Nats
 from verifier.windows import plan_windows
 
 TIMEOUT = timedelta(seconds=60)
+
+
+def run_two(folder: Path) -> None:
+    """This process and one more."""
+    code = "import sys; from tests.verifier.gloo_worker import run; run(int(sys.argv[1]), 2, sys.argv[2])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-c", code, "1", str(folder)], cwd=folder, env=environment) as other:
+        run(0, 2, str(folder))
+        assert other.wait(timeout=60) == 0
 
 
 def run(rank: int, world_size: int, folder: str) -> None:

@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +152,7 @@ def test_who_looks_at_the_nats_does_not_change_the_score() -> None:
 
 
 def test_processes_together_have_the_curves_of_one(tmp_path: Path, torch_settings: None) -> None:
-    root = Path(__file__).parents[2]
-    code = "import sys; from tests.verifier.gloo_worker import run; run(int(sys.argv[1]), 2, sys.argv[2])"
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    with subprocess.Popen([sys.executable, "-c", code, "1", str(tmp_path)], cwd=tmp_path, env=environment) as other:
-        gloo_worker.run(0, 2, str(tmp_path))
-        assert other.wait(timeout=60) == 0
+    gloo_worker.run_two(tmp_path)
     alone, _, _ = scored_curve(batch_windows=3, seq_len=64)
     for rank in range(2):
         together = json.loads((tmp_path / f"{rank}.curve.json").read_text(encoding="utf-8"))

@@ -1,9 +1,6 @@
 import hashlib
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import pairwise
@@ -119,12 +116,7 @@ def test_bits_do_not_depend_on_batch_size_or_threads(
 
 
 def test_processes_together_score_the_same_bits_as_one(tmp_path: Path, torch_settings: None) -> None:
-    root = Path(__file__).parents[2]
-    code = "import sys; from tests.verifier.gloo_worker import run; run(int(sys.argv[1]), 2, sys.argv[2])"
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    with subprocess.Popen([sys.executable, "-c", code, "1", str(tmp_path)], cwd=tmp_path, env=environment) as other:
-        gloo_worker.run(0, 2, str(tmp_path))
-        assert other.wait(timeout=60) == 0
+    gloo_worker.run_two(tmp_path)
     alone = asdict(tiny_score(random_stream(1500, vocab_size=1024), stride=48, batch_windows=3))
     for rank in range(2):
         together = json.loads((tmp_path / f"{rank}.json").read_text(encoding="utf-8"))
