@@ -1,5 +1,6 @@
 """Signed reports: what is signed, what a change does, and the commands around it."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -158,7 +159,11 @@ def test_a_second_key_command_does_not_touch_the_first_key(signed: Path) -> None
 def test_what_does_not_hold_ends_in_one_line_and_exit_code_1_and_a_wrong_key_file_in_2(signed: Path) -> None:
     envelope, public = signed / "report.dsse", signed / "key.pem.pub"
     run(key_group, "new", "--out", signed / "other.pem")
-    (signed / "changed.dsse").write_bytes(envelope.read_bytes()[:-9] + b"A" + envelope.read_bytes()[-8:])
+    changed = json.loads(envelope.read_bytes())
+    signature = bytearray(base64.b64decode(changed["signatures"][0]["sig"]))
+    signature[0] ^= 1
+    changed["signatures"][0]["sig"] = base64.b64encode(signature).decode()
+    (signed / "changed.dsse").write_text(json.dumps(changed, separators=(",", ":")))
     cases = {
         "unknown-key": (envelope, "--key", signed / "other.pem.pub"),
         "bad-key": (envelope, "--key", signed / "key.pem"),
