@@ -1,9 +1,11 @@
 """The jobs of docker/try.sh: `try_jobs.py ADDRESS FOLDER`, inside the containers' network namespace.
 
-Trains and packs inside a worker's image, uploads as a CI job would (action/submit.py), and kills every container in
-the middle of a job. Standard library only; compose and its file come by SEEDGOLF_COMPOSE and SEEDGOLF_COMPOSE_FILE.
+Trains and packs inside a worker's image, uploads as a CI job would (action/submit.py), kills every container in
+the middle of a job, and carries the whole server over to empty volumes by the commands of docs/containers.md.
+Standard library only; compose and its file come by SEEDGOLF_COMPOSE and SEEDGOLF_COMPOSE_FILE.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -17,11 +19,13 @@ from typing import Any
 
 Job = dict[str, Any]
 
-SUBMIT = Path(__file__).parents[1] / "action" / "submit.py"
+ROOT = Path(__file__).parents[1]
+SUBMIT = ROOT / "action" / "submit.py"
 COMPOSE = [os.environ["SEEDGOLF_COMPOSE"], "-f", os.environ["SEEDGOLF_COMPOSE_FILE"]]  # noqa: TID251 - try.sh sets them
 TOKEN = os.environ["SEEDGOLF_TOKEN"].strip()  # noqa: TID251 - the same
 PATIENCE_SECONDS = 900
 SLOW_SECONDS = 90
+SAVED = ("backup.dump", "blobs.tar", "server.tar")
 TRAIN = "seedgolf train --preset smoke --out /tmp/run >&2 && cat /tmp/run/artifact.sgolf"
 SLOWER = """
 import sys, artifact
@@ -51,6 +55,7 @@ def main(address: str, folder: Path) -> None:
     stride = slow_stride(ask(f"{address}/verify?valset=demo", good.read_bytes()))
     slow.write_bytes(inside(["python", "-c", SLOWER, str(stride)], good.read_bytes()))
     restarts(address, slow)
+    restore(address, good, folder)
 
 
 def slow_stride(judged: Job) -> int:
@@ -71,6 +76,40 @@ def restarts(address: str, slow: Path) -> None:
         hold(job["state"] in {"running", "queued"}, "the job was still under way")
     job = until(address, job, lambda now: now["state"] not in {"queued", "running"})
     hold(job["state"] == "accepted", f"nothing was lost: {short(job)}, val_bpb {job['val_bpb']}")
+
+
+def restore(address: str, good: Path, folder: Path) -> None:
+    """Back up, delete every volume, restore: the same reports, keys, tokens and artifacts."""
+    job = ask(f"{address}/verify?valset=demo", good.read_bytes())
+    artifact = f"/artifacts/{hashlib.sha256(good.read_bytes()).hexdigest()}.sgolf"
+    paths = (f"/reports/{job['id']}.json", f"/reports/{job['id']}.dsse", "/keys", "/leaderboard", artifact)
+    before = [fetch(address + path) for path in paths]
+    back_up, bring_back = documented("## Backup")
+    say("back up, delete every volume, restore, by the commands of docs/containers.md")
+    shell(back_up, folder)
+    say("       " + ", ".join(f"{name} {(folder / name).stat().st_size:,} bytes" for name in SAVED))
+    compose("down", "--volumes")
+    shell(bring_back, folder)
+    after = [fetch(address + path) for path in paths]
+    hold(after == before, "report, signature, keys, leaderboard and artifact: the same bytes, to the same token")
+    again = ask(f"{address}/verify?valset=demo", good.read_bytes())
+    hold((again["id"], again["state"]) == (job["id"], "accepted"), "the same file is answered from store")
+    other = folder / "other.sgolf"
+    other.write_bytes(inside(["python", "-c", SLOWER, str(job["report"]["eval"]["seq_len"])], good.read_bytes()))
+    hold(submit(address, other, "--valset", "demo") == 0, "a worker judges another file")
+    hold(fetch(f"{address}/keys") == before[2], "and signs with the key of before")
+
+
+def documented(heading: str) -> list[str]:
+    """The command blocks of a section of docs/containers.md."""
+    section = (ROOT / "docs" / "containers.md").read_text().partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+    return [block for block in section.strip("\n").split("\n\n") if block.startswith("    docker compose")]
+
+
+def shell(block: str, folder: Path) -> None:
+    """Run a block of a page as a person would, with `docker compose` meaning the compose of this try."""
+    mine = 'docker() { shift; "$SEEDGOLF_COMPOSE" -f "$SEEDGOLF_COMPOSE_FILE" "$@"; }\nset -eu\n'
+    subprocess.run(["bash", "-c", mine + block], cwd=folder, check=True)  # noqa: S603, S607 - our own page's words
 
 
 def taken_again(job: Job) -> Callable[[Job], bool]:
@@ -97,9 +136,14 @@ def compose(*words: str) -> None:
 
 def ask(url: str, body: bytes | None = None) -> Job:
     """A job as the API answers it."""
+    return dict(json.loads(fetch(url, body)))
+
+
+def fetch(url: str, body: bytes | None = None) -> bytes:
+    """The API's answer."""
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/octet-stream"}
     with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:  # noqa: S310 - this machine's
-        return dict(json.load(answer))
+        return bytes(answer.read())
 
 
 def until(address: str, job: Job, condition: Callable[[Job], bool]) -> Job:
