@@ -146,9 +146,8 @@ def test_distributed_data_parallel_gives_the_same_gradients(tmp_path: Path) -> N
     try:
         wrapped = DistributedDataParallel(shared, forward_sync_buffers=False)
         wrapped(*batch(made)).backward()
-        del (
-            wrapped
-        )  # as the group's last owner its reducer would join gloo's threads under the GIL, which they may want
+        # As the group's last owner the reducer would join gloo's threads under the GIL, which they may want.
+        del wrapped
     finally:
         distributed.destroy_process_group()
     expected, got = gradients(alone), gradients(shared)
