@@ -3,7 +3,10 @@
 It knows the names and one-line helps of the commands, never their code: `seedgolf inspect` must start without torch.
 """
 
+import os
 import signal
+import sys
+from errno import EDQUOT, EFBIG, ENOSPC
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +14,8 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 SHELLS: Final = ("bash", "zsh", "fish")
+UNWRITABLE: Final = frozenset({EDQUOT, EFBIG, ENOSPC})
+USAGE: Final = 2
 
 
 class Entry(NamedTuple):
@@ -75,6 +80,17 @@ class LazyGroup(click.Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command), entry.target
         return command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's
+        """Run as a program; an output that takes no more ends it in one line, and not with 1, which is an answer."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            click.echo(f"Error: can't write {error.filename or 'the output'}: {error.strerror}", err=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's last flush fails
+            sys.exit(USAGE)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
         """Run the command; ctrl-C ends it as a shell expects, and not with click's 1, which would be a verdict."""

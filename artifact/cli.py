@@ -4,7 +4,6 @@ Exit codes: 0 done (diff: equal), 1 different (diff alone), 2 the command or a f
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -51,7 +50,7 @@ def diff(ctx: click.Context, first: Path, second: Path, *, as_json: bool) -> Non
     """
     found = inspection.compare(load(first), load(second))
     if as_json:
-        click.echo(json.dumps({"same": found.same} | asdict(found), indent=2))
+        click.echo(json.dumps(found.to_json(), indent=2))
     else:
         show(view.difference(found))
     ctx.exit(0 if found.same else 1)

@@ -3,6 +3,7 @@
 Knows no terminal and no torch.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -84,7 +85,10 @@ def _rows(artifact: Artifact, parts: tuple[Share, ...]) -> Iterator[TensorRow]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorChange:
-    """A learned parameter that differs; `largest` is the largest absolute difference of its dequantised values."""
+    """A learned parameter that differs; `largest` is the largest absolute difference of its dequantised values.
+
+    It is infinite where one of two values is, which a scale near float32's largest number makes.
+    """
 
     name: str
     num_changed: int
@@ -108,6 +112,11 @@ class Difference:
         """Equal manifest and tensors; the compressed bytes may still differ."""
         return not (self.fields or self.tensors or self.only_in_first or self.only_in_second or self.reshaped)
 
+    def to_json(self) -> Json:
+        """For `--json`, which has no infinity: such a difference is null."""
+        rows = [asdict(row) | {"largest": row.largest if math.isfinite(row.largest) else None} for row in self.tensors]
+        return {"same": self.same} | asdict(self) | {"tensors": rows}
+
 
 def compare(first: Artifact, second: Artifact) -> Difference:
     """Say how two artifacts differ."""
@@ -125,9 +134,10 @@ def compare(first: Artifact, second: Artifact) -> Difference:
 
 
 def _change(name: str, one: np.ndarray[Any, Any], two: np.ndarray[Any, Any]) -> TensorChange:
-    distance = np.abs(one.astype(np.float64) - two)
-    largest = float(distance.max())
-    return TensorChange(name=name, num_changed=int(np.count_nonzero(distance)), num_elements=one.size, largest=largest)
+    changed, distance = one != two, np.zeros(one.shape)
+    np.subtract(one, two, out=distance, where=changed, dtype=np.float64)  # equal infinities would give NaN
+    largest = float(np.abs(distance).max())
+    return TensorChange(name=name, num_changed=int(np.count_nonzero(changed)), num_elements=one.size, largest=largest)
 
 
 def _flat(artifact: Artifact) -> Json:

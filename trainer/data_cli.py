@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
+from artifact.finite_range import FiniteRange
 from artifact.usage_fault import UsageFault
 from trainer.corpus import Recipe, Stage, prepare
 from trainer.corpus_files import CorpusFiles, find_corpus
@@ -83,7 +84,7 @@ def data() -> None:
 )
 @click.option(
     "--val-fraction",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=0.1,
     show_default=True,
     help="About this share of the documents is for validation.",

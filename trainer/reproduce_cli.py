@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
+from artifact.finite_range import FiniteRange
 from artifact.format.limits import MAX_FILE_BYTES
 from trainer.cli import FILE, FOLDER, faults_in_one_line
 from trainer.corpus_files import find_corpus
@@ -58,7 +59,7 @@ class NoVerdict(click.ClickException):
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--seed-sd",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=SEED_SD_NATS,
     show_default=True,
     help="Standard deviation between seeds of such runs, nats per token, as `seedgolf compare` prints it.",

@@ -9,8 +9,9 @@ import torch
 from artifact.model.decoder import Decoder
 from verifier import environment
 from verifier.case import Case, Watch
+from verifier.cost import BATCH_TOKENS
 from verifier.environment import Machine
-from verifier.errors import CheckFailed, Code, MachineTooSmall
+from verifier.errors import CheckFailed, Code, Inconclusive, MachineTooSmall
 from verifier.report import EvalRecord
 from verifier.target_nats import Nats
 from verifier.valset import ValidationSet
@@ -67,8 +68,8 @@ def set_up(case: Case, valset: ValidationSet, watch: Watch) -> Bench:
     case.environment = record.model_copy(update=limits)
     case.eval = EvalRecord(
         mode=declared.mode.value,
-        seq_len=declared.seq_len,
-        stride=declared.stride,
+        seq_len=windows.seq_len,
+        stride=windows.stride,
         dtype=case.settings.dtype,
         batch_windows=batch_windows,
         sample=case.settings.sample,
@@ -78,11 +79,12 @@ def set_up(case: Case, valset: ValidationSet, watch: Watch) -> Bench:
 
 @contextmanager
 def memory_verdict(case: Case) -> Iterator[None]:
-    """Say whose fault it is when memory runs out: the artifact's at the track's limit, else this machine's.
+    """Say whose fault it is when memory runs out: the artifact's at the track's limit, else this machine's or run's.
 
     Raises:
         CheckFailed: memory-limit.
         MachineTooSmall: the limit in force is below the track's.
+        Inconclusive: the batch is an operator's, and larger than the one that the track's limit is meant for.
     """
     try:
         yield
@@ -92,12 +94,20 @@ def memory_verdict(case: Case) -> Iterator[None]:
         allowed = case.track.cost.max_memory_bytes
         if case.memory_bytes is None or case.memory_bytes < allowed:
             raise MachineTooSmall(f"memory ran out below the {allowed:,} bytes that the track allows") from None
+        if case.eval is not None and _is_larger_than_predicted(case.eval):
+            batch = f"{case.eval.batch_windows:,} windows a batch, more than the {BATCH_TOKENS:,} tokens that it is for"
+            raise Inconclusive(f"memory ran out at the track's limit with {batch}") from None
         raise CheckFailed(
             Code.MEMORY_LIMIT,
             expected=f"at most {allowed:,} bytes of memory",
             got="an allocation beyond them",
             hint="declare a smaller network, vocabulary or window",
         ) from None
+
+
+def _is_larger_than_predicted(laid: EvalRecord) -> bool:
+    """Whether a batch holds more tokens than the cost was predicted with (`cost.batch_tokens`)."""
+    return laid.batch_windows * laid.seq_len > max(BATCH_TOKENS, laid.seq_len)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,8 +1,8 @@
 """Bytes per token: the denominator of bits per byte, by the challenge's rule, checked against the text itself.
 
 bytes(target) = the piece's UTF-8 bytes without a leading U+2581 (a byte-fallback piece 1; control, unknown and unused
-0) + 1 when the piece starts with U+2581 and the previous token is not control, unknown or unused (verification.md,
-"Scoring rules"). The rule is a formula about pieces; `cross_check` proves on every document that it counts the bytes
+0) + 1 when the piece starts with U+2581 and the previous token is not control, unknown or unused (verification.md
+V-22). The rule is a formula about pieces; `cross_check` proves on every document that it counts the bytes
 of the text.
 """
 

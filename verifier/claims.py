@@ -1,8 +1,8 @@
 """Claims against measurements: how far a claimed score may lie from ours, by the arithmetic of both.
 
 Float32 scores of one artifact agree within 1e-6 bits per byte on every machine, and to the bit on one machine;
-bfloat16 products move them by up to 5e-4 (performance.md). A tolerance in nats per token is the same distance through
-the set's bytes per token.
+bfloat16 products move them by up to 5e-4 (verification.md V-15). A tolerance in nats per token is the same distance
+through the set's bytes per token.
 """
 
 import math

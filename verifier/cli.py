@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 import click
 from rich.console import Console
 
+from artifact.finite_range import FiniteRange
 from artifact.format import limits
 from artifact.usage_fault import UsageFault
 from verifier import render_html, render_markdown, render_terminal, sandbox
@@ -71,7 +72,7 @@ def share(ctx: click.Context, param: click.Parameter, text: str | None) -> float
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: all cores]")
 @click.option("--batch-windows", type=click.IntRange(1, 4096), help=f"Windows a batch.  [default: {BATCH_DEFAULTS}]")
-@click.option("--wall-seconds", type=click.FloatRange(0, min_open=True), help="Scoring limit in place of the track's.")
+@click.option("--wall-seconds", type=FiniteRange(0, min_open=True), help="Scoring limit in place of the track's.")
 @click.option("--memory-bytes", type=click.IntRange(1), help="Memory limit below the track's.")
 @click.option("--valset-dir", type=FOLDER, help="Registered sets.  [default: ~/.local/share/seedgolf/valsets]")
 @click.option("--track-dir", type=FOLDER, help="Folder with further tracks (TOML).")
@@ -99,10 +100,7 @@ def verify(
         signal.signal(signal.SIGTERM, before)
     if report is None:  # a process of torchrun other than the first
         return
-    if as_json:
-        click.echo(report.to_bytes(), nl=False)
-    else:
-        Console(highlight=False).print(render_terminal.render(report))
+    _print(report, as_json=as_json)
     _write(markdown, render_markdown.render(report))
     _write(html, render_html.page(report))
     sys.exit(REJECTED if report.verdict is Verdict.REJECTED else 0)
@@ -138,6 +136,8 @@ def _judged(
     except VerifierError as error:
         last_words = "".join(f"; its last words: {line}" for line in error.log_tail.splitlines()[-1:])
         raise NoVerdict(f"no verdict: {error.code}: {error}{last_words}") from None
+    except OSError as error:  # the child or its folder could not be made: a full disk, no more processes
+        raise NoVerdict(f"no verdict: {error.filename or 'the judging process'}: {error.strerror}") from None
 
 
 def _opened(
@@ -162,11 +162,24 @@ def _can_be_written(target: Path | None) -> None:
         raise UsageFault(f"can't write {target}: expected a folder to write into, got {target.parent}")
 
 
+def _print(report: Report, *, as_json: bool) -> None:
+    """The report on stdout; the exit code of a verdict is for a report that arrived."""
+    console = Console(highlight=False)
+    try:
+        with console.capture() as page:  # rich would end a broken pipe with 1, which means rejected
+            console.print(render_terminal.render(report))
+        shown = page.get().encode(console.encoding, "replace")  # a page for ASCII has question marks
+        click.echo(report.to_bytes() if as_json else shown, nl=False)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's own last flush fails
+        raise UsageFault(f"can't write the report: {error.strerror}") from None
+
+
 def _write(target: Path | None, text: str) -> None:
     if target is None:
         return
     try:
-        target.write_text(text)
+        target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageFault(f"can't write {target}: {error.strerror}") from None
 

@@ -17,6 +17,7 @@ from rich.console import Group as Stack
 from rich.table import Table
 from rich.text import Text
 
+from artifact.finite_range import FiniteRange
 from verifier import report as reports
 from verifier.compare import Comparison, Group, compare
 from verifier.scored_run import Entry
@@ -57,7 +58,7 @@ def _repeated(args: Sequence[str]) -> Iterator[str]:
 @click.option(
     "--margin",
     "margin_nats",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=MARGIN_NATS,
     show_default=True,
     help="Gain in nats per token that is not enough.",

@@ -9,12 +9,10 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from verifier.report_base import Count, Real, Value
+from verifier.report_base import Count, Real, Some, Value
 
 MAX_SEGMENTS: Final = 64
 MAX_POSITION_GROUPS: Final = 16
-
-Some = Annotated[int, Field(ge=1)]
 
 
 class SegmentSum(Value):

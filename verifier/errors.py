@@ -6,7 +6,7 @@
       SelfCheckFailed              self-check-failed: our own numbers contradict each other
       DeviceUnavailable            device-unavailable: no such device, or it can't compute in float32
       MachineTooSmall              machine-too-small: within the track's limits, beyond this machine's
-      Inconclusive                 inconclusive: an operator's own limit ended the run before a verdict
+      Inconclusive                 inconclusive: an operator's own limit or batch ended the run before a verdict
       JudgeDied                    judge-died: the judging process ended without a report
       JudgeStuck                   judge-stuck: it did not get as far as scoring in time
       JudgeCancelled               judge-cancelled: the caller stopped it
@@ -88,7 +88,7 @@ class MachineTooSmall(VerifierError):
 
 
 class Inconclusive(VerifierError):
-    """An operator's limit that is not the track's ended the run."""
+    """An operator's limit that is not the track's, or an operator's larger batch, ended the run."""
 
     code = "inconclusive"
 

@@ -2,9 +2,9 @@
 
 On AMD CPUs torch sends float32 products to a library that reaches 43 % of the peak; `precision("medium")` sends them
 to oneDNN, which is twice as fast and still float32 there, but may round to bfloat16 on CPUs with AMX or Arm
-fast-math. So it is taken only after a product on this very machine agreed with float64 (performance.md). On CUDA the
-same setting means TF32 or bfloat16: canonical numerics there are "highest" with every reduced precision off. These
-are settings of the whole process.
+fast-math. So it is taken only after a product on this very machine agreed with float64 (verification.md V-24). On
+CUDA the same setting means TF32 or bfloat16: canonical numerics there are "highest" with every reduced precision off.
+These are settings of the whole process.
 """
 
 from collections.abc import Callable

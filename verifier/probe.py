@@ -1,6 +1,6 @@
 """Probes on the real model: what must hold for a number to be a likelihood of the text, whatever the network is.
 
-One batch of windows, cut from the middle of the stream, is evaluated three times: as it is, with everything after a
+One batch of windows, spread over the stream, is evaluated three times: as it is, with everything after a
 cut replaced, and as it is again. At every position the distribution over the vocabulary sums to 1; up to the cut not
 one bit may change, or the model looked ahead; the third pass gives the bits of the first, or it remembers.
 """
@@ -74,8 +74,9 @@ def _inputs(tokens: Tokens, windows: Windows, batch_windows: int) -> NDArray[np.
 
 
 def _cuts(seq_len: int, batch_windows: int) -> NDArray[np.int64]:
-    """The last unchanged position of each row: spread over the window, a window's first position among them."""
-    return np.linspace(0, max(0, seq_len - 2), num=batch_windows, dtype=np.int64)
+    """The last unchanged position of each row: spread over the window from its first on, or the middle of one row."""
+    last = max(0, seq_len - 2)
+    return np.linspace(last // 2 if batch_windows == 1 else 0, last, num=batch_windows, dtype=np.int64)
 
 
 def _replace_after(inputs: NDArray[np.int64], cuts: NDArray[np.int64], vocab_size: int) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from verifier.curve_record import CurveRecord
-from verifier.report_base import Count, Real, Seconds, Sha256, Value
+from verifier.report_base import Count, Loss, Real, Seconds, Sha256, Some, Value
 
 
 class Verdict(StrEnum):
@@ -82,7 +82,11 @@ class CheckResult(Value):
 
 
 class ArtifactRecord(Value):
-    """The file. What its manifest says is absent when no manifest could be read."""
+    """The file. What its manifest says is absent when no manifest could be read.
+
+    Attributes:
+        sha256, bytes: of what was read; of a file beyond the format's cap that is one byte more than the cap.
+    """
 
     sha256: Sha256
     bytes: Count
@@ -187,10 +191,10 @@ class ScoreRecord(Value):
         curve: the same nats along the stream and by position in the window; reports of early versions have none.
     """
 
-    val_loss: Real
-    val_bpb: Real
-    tokens: Count
-    bytes: Count
+    val_loss: Loss
+    val_bpb: Loss
+    tokens: Some
+    bytes: Some
     windows: Count
     nats_sha256: Sha256
     dtype: ScoreDtype
@@ -219,8 +223,8 @@ class ScreeningRecord(Value):
     seed: Count
     windows: Count
     all_windows: Count
-    tokens: Count
-    bytes: Count
+    tokens: Some
+    bytes: Some
     val_loss: Interval
     val_bpb: Interval
     confidence: Real
@@ -261,7 +265,7 @@ class EnvironmentRecord(Value):
     """The machine and the numerics that produced the numbers.
 
     Attributes:
-        hardware: the devices that scored, for people: "2 CPU cores (AMD EPYC ...)", "8 x NVIDIA H100 ...".
+        hardware: the devices that scored, for people: "2 CPU cores (AMD EPYC ...)", "8x NVIDIA H100 ...".
         is_reference: whether that is the track's reference hardware; true for a track without one.
         cpu_capability: the instruction set that torch chose.
         route: who multiplied float32 matrices.

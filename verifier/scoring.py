@@ -2,9 +2,9 @@
 
 The trainer's validation and the verifier both call `score`. It knows a model only as a function from tokens to
 float32 logits and owns everything behind that: the log-softmax, the sums, the byte count. Canonical numerics
-(performance.md): nats in float32, their sum in float64 in stream order, bytes in int64. Every batch has one shape and
-every row is reduced on its own, so the result's bits depend on batch size, threads or processes only where the
-model's own rows do.
+(verification.md V-23): nats in float32, their sum in float64 in stream order, bytes in int64. Every batch has one
+shape and every row is reduced on its own, so the result's bits depend on batch size, threads or processes only where
+the model's own rows do.
 """
 
 import hashlib
@@ -100,7 +100,7 @@ def score(  # noqa: PLR0913 - one keyword per term of the scoring rules
     progress: Progress = silent,
     observe: Observer = unobserved,
 ) -> Score:
-    """Score a model on a whole validation stream (verification.md, "Scoring rules").
+    """Score a model on a whole validation stream (verification.md V-20 to V-24).
 
     Args:
         logits: the model, in evaluation mode, on `device`.

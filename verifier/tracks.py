@@ -56,7 +56,7 @@ class CostLimits(Value):
     """What a declaration may cost before anything is built; memory with the fixed batch of `cost.py`."""
 
     max_parameters: Annotated[Count, Field(le=limits.MAX_PARAMETERS)]
-    max_memory_bytes: Count
+    max_memory_bytes: Annotated[int, Field(ge=1)]
     max_eval_flops: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -138,12 +138,12 @@ def parse_track(raw: bytes, *, where: str = "track") -> Track:
         raise BadTrack(where, expected=f"at most {MAX_TRACK_BYTES} bytes", got=f"{len(raw)} bytes")
     try:
         return Track.model_validate_json(json.dumps(tomllib.loads(raw.decode())))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise BadTrack(where, expected="a TOML file of plain values", got=shown(str(error))) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join([where, *map(str, first["loc"])])
         raise BadTrack(place, expected=wanted(first["msg"]), got=shown(first["input"])) from None
+    except (ValueError, TypeError, RecursionError) as error:  # no TOML, no UTF-8, an endless number; a date; nesting
+        raise BadTrack(where, expected="a TOML file of plain values", got=shown(str(error))) from None
 
 
 def named(tracks: dict[str, Track], name: str) -> Track:

@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from artifact.format import canonical
 from artifact.format.errors import shown, wanted
 from verifier.bytes_table import PART_TOKENS, BytesTable, bytes_table, cross_check, stream_totals
-from verifier.data_errors import DataError
+from verifier.data_errors import DataError, TooFewTokens
 from verifier.errors import ValsetBroken
 from verifier.official_sets import recognise
 from verifier.progress import Progress, silent
@@ -116,7 +116,7 @@ def measure(
         The registration, and the SHA-256 of every document's tokens (uint16, little-endian, its BOS included).
 
     Raises:
-        DataError: a file is no shard or no tokenizer, or the byte table miscounts a document.
+        DataError: a file is no shard or no tokenizer, the byte table miscounts a document, or no text is scored.
         OSError: a file cannot be read.
     """
     pieces = load_tokenizer(tokenizer)
@@ -127,6 +127,10 @@ def measure(
     documents = [_document_sha256(document) for document in split_documents(tokens, bos_id=pieces.bos_id)]
     targets = usable_targets(len(tokens))
     target_bytes = count_target_bytes(table, tokens, targets)
+    if target_bytes == 0:
+        raise TooFewTokens(
+            name, expected="at least 1 byte of text among the scored targets", got="control tokens alone"
+        )
     registration = Registration(
         name=name,
         sha256=valset_sha256([entry.sha256 for entry in entries], pieces_sha256=pieces.pieces_sha256),
@@ -223,6 +227,8 @@ def check(valset: ValidationSet) -> None:
     digests = [file_sha256(valset.folder / shard.file) for shard in registered.shards]
     totals = stream_totals(valset.table, valset.tokens, bos_id=valset.tokenizer.bos_id)
     targets = usable_targets(totals.tokens)
+    target_bytes = count_target_bytes(valset.table, valset.tokens, targets)
+    official = recognise(pieces_sha256=pieces, targets=targets, target_bytes=target_bytes)
     pairs: dict[str, tuple[object, object]] = {
         "shard digests": ([shard.sha256 for shard in registered.shards], digests),
         "tokenizer digest": (registered.pieces_sha256, pieces),
@@ -231,7 +237,8 @@ def check(valset: ValidationSet) -> None:
         "tokens": (registered.tokens, totals.tokens),
         "bytes": (registered.bytes, totals.bytes),
         "targets": (registered.targets, targets),
-        "target bytes": (registered.target_bytes, count_target_bytes(valset.table, valset.tokens, targets)),
+        "target bytes": (registered.target_bytes, target_bytes),
+        "official set": (registered.official, registered.official and official),  # may become official later
     }
     for what, (expected, got) in pairs.items():
         if expected != got:

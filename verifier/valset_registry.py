@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import ENOENT
 from pathlib import Path
 from typing import Final
 
@@ -53,8 +54,15 @@ class BadValsetName(DataError):
 
 
 def default_folder() -> Path:
-    """Where sets are registered unless another folder is named."""
-    return Path.home() / ".local" / "share" / "seedgolf" / "valsets"
+    """Where sets are registered unless another folder is named.
+
+    Raises:
+        FileNotFoundError: this user has no home.
+    """
+    try:
+        return Path.home() / ".local" / "share" / "seedgolf" / "valsets"
+    except RuntimeError:  # a container's user without an entry in its user database
+        raise FileNotFoundError(ENOENT, "this user has no home; name a folder with --valset-dir", "~") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Where the scoring windows lie: arithmetic on positions, no model, no tokens read until a batch is gathered.
 
 Target k is token x_{k+1}, predicted from the tokens before it, k = 0 .. usable-1. The rules are verification.md's
-"Scoring rules"; laws, for every plan: the scored ranges are disjoint, in stream order, and cover every target exactly
+V-20 and V-21; laws, for every plan: the scored ranges are disjoint, in stream order, and cover every target exactly
 once; every window has the same T inputs; the set of targets depends on the stream alone.
 """
 

@@ -3,8 +3,8 @@
     A = D_R (I x H_b) D_(R-1) P_(R-1) ... D_1 P_1 (I x H_b) D_0
 
 The first factor is written down, not computed; each round gathers rows and transforms groups of b of them. The work
-goes tile by tile (b rows, about 65,536 codes), so buffers stay in cache, and the last round makes only the rows that
-are asked for. One butterfly is two numpy calls over runs of rows; runs below 4,096 elements are three times slower,
+goes tile by tile (b rows, about TILE_CODES codes), and the last round makes only the rows that are asked for.
+One butterfly is two numpy calls over runs of rows; runs below 4,096 elements are three times slower,
 so a transform does the upper half of the index bits, swaps halves while it widens the integers, and does the other
 half in the same fast place.
 """

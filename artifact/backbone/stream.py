@@ -1,8 +1,8 @@
 """Named streams: SHA-256 of a name gives a key, Philox4x32-10 gives the words (backbone.md B-2 to B-6).
 
 The numpy engine's inner loop. It knows nothing of distributions. A state of four 32-bit words is kept as two
-uint64, x = x0 << 32 | x1 and y = x2 << 32 | x3, so that a round is eight in-place operations; chunks of 16,384
-counters stay in the L2 cache. The words of a chunk are handed out as bytes in stream order.
+uint64, x = x0 << 32 | x1 and y = x2 << 32 | x3, so that a round is eight in-place operations on a chunk of
+CHUNK_BLOCKS counters. The words of a chunk are handed out as bytes in stream order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

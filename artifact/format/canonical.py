@@ -51,12 +51,15 @@ def loads(raw: bytes) -> object:
         raise _not_canonical(f"character {error.pos}", "JSON", error.msg) from None
     canonical = dumps(value)
     if canonical != raw:
-        offset = next(
-            (i for i, (a, b) in enumerate(zip(raw, canonical, strict=False)) if a != b),
-            min(len(raw), len(canonical)),
-        )
-        raise _not_canonical(f"offset {offset}", "the canonical form", "another spelling of the same value")
+        place = f"offset {first_difference(raw, canonical)}"
+        raise _not_canonical(place, "the canonical form", "another spelling of the same value")
     return value
+
+
+def first_difference(one: bytes, other: bytes) -> int:
+    """The first offset at which two byte strings differ; the shorter length where one begins with the other."""
+    length = min(len(one), len(other))
+    return next((i for i in range(length) if one[i] != other[i]), length)
 
 
 def _not_canonical(place: str, expected: str, got: str) -> ManifestNotCanonical:

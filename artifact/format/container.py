@@ -90,7 +90,7 @@ def read(data: bytes, *, max_bytes: int = limits.MAX_FILE_BYTES) -> Artifact:
     """
     cap = min(max_bytes, limits.MAX_FILE_BYTES)
     if len(data) > cap:
-        raise FileTooLarge("file", expected=f"at most {cap} bytes", got=f"{len(data)} bytes")
+        raise FileTooLarge("file", expected=f"at most {cap} bytes", got=f"{len(data)} bytes or more")
     view = memoryview(data)
     declared = manifest.parse(bytes(_manifest_bytes(view)))
     check_architecture(declared)

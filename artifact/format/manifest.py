@@ -1,11 +1,13 @@
 """The manifest: everything a file declares, as frozen strict values (docs/format.md, Manifest).
 
 `ManifestBody` is what a writer knows before the payload exists; `Manifest` adds the payload's size and digest.
-Parsing is total: any bytes give a Manifest or an ArtifactError. Law: `parse(m.to_bytes()) == m`.
+Parsing is total: any bytes give a Manifest or an ArtifactError. Laws: `parse(m.to_bytes()) == m`, and
+`parse(b).to_bytes() == b` for every accepted b.
 """
 
 import hashlib
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
@@ -254,7 +256,12 @@ def parse(raw: bytes) -> Manifest:
         ArtifactError: ManifestNotCanonical, DuplicateKey, UnknownField, InvalidEnum, InvalidSeed or InvalidValue.
     """
     canonical.loads(raw)
-    return _validated(Manifest, raw)
+    declared = _validated(Manifest, raw)
+    written = declared.to_bytes()
+    if written != raw:  # pydantic reads `true` as the literal 1, in strict mode too
+        place = f"manifest, offset {canonical.first_difference(raw, written)}"
+        raise InvalidValue(place, expected="a value of its field's own type", got="one of another type")
+    return declared
 
 
 def from_json(model: type[BodyT], value: object) -> BodyT:
@@ -279,14 +286,15 @@ CODES_OF_PYDANTIC: dict[str, type[ArtifactError]] = {
 def translate(error: ValidationError) -> ArtifactError:
     """The first fault that pydantic found, as the ArtifactError of its rule."""
     first = error.errors(include_url=False)[0]
-    steps = [part for part in first["loc"] if part not in QUANTIZATION_TAGS]
+    path = pairwise(["", *first["loc"]])  # in which pydantic puts a tag behind a quantisation group
+    steps = [part for before, part in path if part not in QUANTIZATION_TAGS or before not in set(Group)]
     where = ".".join(shown(part)[1:-1] if isinstance(part, str) else str(part) for part in steps)
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ArtifactError):
         return cause.at(where) if where else cause
     kind = CODES_OF_PYDANTIC.get(first["type"], InvalidValue)
     missing = first["type"] == "missing"
-    if where.endswith("seed") and not missing:
+    if kind is InvalidValue and steps[-1:] == ["seed"] and not missing:
         kind = InvalidSeed
     got = "no such key" if missing else shown(first["input"])
     return kind(where, expected=wanted(first["msg"]), got=got)

@@ -165,10 +165,11 @@ def _search_clip(slices: Floats, peaks: NDArray[np.float64], quantization: Codes
 
 
 def dequantize(codes: NDArray[np.generic], scales: NDArray[np.generic], *, axis: int) -> Floats:
-    """Code * scale in float32, one rounding."""
+    """Code * scale in float32, one rounding; infinite where a lawful scale is so large, which no score survives."""
     shape = [1] * codes.ndim
     shape[axis] = -1
-    return codes.astype(np.float32) * scales.astype(np.float32).reshape(shape)
+    with np.errstate(over="ignore"):
+        return codes.astype(np.float32) * scales.astype(np.float32).reshape(shape)
 
 
 def balance_pair(lora_a: Floats, lora_b: Floats) -> tuple[Floats, Floats]:

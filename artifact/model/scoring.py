@@ -1,7 +1,7 @@
 """A network merged for scoring: every linear one matrix, queries, keys and values one product, no autograd.
 
-Float32 is canonical. Bfloat16 runs the layers' products in bfloat16 and keeps attention, residual stream, head and
-softcap in float32 (performance.md: within 5e-4 nats).
+Float32 is canonical. Bfloat16 runs the layers' products and the MLP's activations in bfloat16 and keeps attention,
+residual stream, head and softcap in float32 (verification.md V-24; within 5e-4 bits per byte, V-15).
 
 Law: on a CPU, from 16 channels up, a window's logits have the same bits in every batch and for every number of threads.
 """

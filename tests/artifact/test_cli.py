@@ -113,6 +113,22 @@ def test_diff_is_silent_about_equal_files_and_exact_about_others(good: Path, tmp
     assert found["tensors"] == [{"name": "layers.0.attn_scale", "num_changed": 1, "num_elements": 8, "largest": 0.5}]
 
 
+def test_diff_of_scales_that_overflow_has_no_nan_and_says_equal_files_are_equal(tmp_path: Path) -> None:
+    manifest = good_manifest()
+    manifest["quantization"]["embedding"]["scale"] = "float32"
+    tensors = stored_tensors(manifest)
+    tensors["embed.weight.scale"].fill(3e38)
+    one, other = tmp_path / "one.sgolf", tmp_path / "other.sgolf"
+    one.write_bytes(Draft(manifest=manifest, tensors=tensors).build())
+    other.write_bytes(Draft(manifest=manifest, tensors=tensors | {"embed.weight": -tensors["embed.weight"]}).build())
+    assert run("diff", one, one).exit_code == 0
+    changed = run("diff", "--json", one, other)
+    assert (changed.exit_code, changed.stderr) == (1, "")
+    [row] = json.loads(changed.output, parse_constant=pytest.fail)["tensors"]
+    assert (row["name"], row["largest"]) == ("embed.weight", None)
+    assert re.search(r"embed.weight +\d+ of 128 +inf", run("diff", one, other).output)
+
+
 def test_diff_tells_recompression_from_change(tmp_path: Path) -> None:
     paths = [tmp_path / "one.sgolf", tmp_path / "two.sgolf"]
     for level, path in zip((1, 9), paths, strict=True):
@@ -127,6 +143,14 @@ def test_a_long_diff_says_what_it_leaves_out(good: Path, tmp_path: Path) -> None
     path = tmp_path / "nine.sgolf"
     path.write_bytes(Draft(manifest=manifest).build())
     assert "more (--json lists all)" in run("diff", good, path).output
+
+
+@pytest.mark.parametrize("words", [["diff", "{good}", "{good}"], ["inspect", "{good}", "--json"], ["-h"]])
+def test_an_output_that_takes_no_more_is_told_in_one_line_and_is_no_answer(good: Path, words: list[str]) -> None:
+    command = [sys.executable, "-m", "seedgolf", *(word.format(good=good) for word in words)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "Error: can't write the output: No space left on device\n")
 
 
 def test_unpack_writes_a_file_that_safetensors_reads(good: Path, tmp_path: Path) -> None:

@@ -261,6 +261,7 @@ def schema() -> Iterator[Scenario]:
     unknown = [("pickle",), ("model", "module"), ("linears", "roles", "attn.q", "path"), ("claims", "url")]
     for path in unknown:
         yield _schema(f"unknown-{path[-1]}", "unknown-field", edited(*path, to="os.system"))
+    yield _schema("unknown-second-seed", "unknown-field", edited("backbone", "second_seed", to="7"))
     words: list[tuple[tuple[str | int, ...], Any]] = [
         (("format",), "sgolf"),
         (("version",), 2),
@@ -310,6 +311,7 @@ def _values() -> Iterator[Scenario]:
         ("long-name", edited("name", to="x" * 201)),
         ("name-number", edited("name", to=1)),
         ("bool-as-int", with_model(num_layers=True)),
+        ("version-true", edited("version", to=True)),
         ("real-as-int", with_model(num_layers=1.5)),
         ("int-as-bool", with_model(qk_norm=1)),
         ("zero-layers", with_model(num_layers=0)),

@@ -217,5 +217,7 @@ def test_a_missing_file_or_value_is_a_usage_error(folder: Path) -> None:
         [*NEW_FILES, "--baseline"],
         ["--baseline", *OLD_FILES],
         [*NEW_FILES, "--margin", "-1"],
+        [*NEW_FILES, "--margin", "inf"],
+        [*NEW_FILES, "--margin", "nan"],
     ):
         assert run(folder, *args).exit_code == 2

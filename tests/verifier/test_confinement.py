@@ -125,7 +125,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: object, *, seconds: float = 20) -> None:
+def wait_until(condition: object, *, seconds: float = 60) -> None:
     """Return as soon as the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]

@@ -63,6 +63,17 @@ def test_a_model_that_looks_ahead_is_caught(model: Callable[[Tensor], Tensor]) -
     assert caught.value.code is Code.NOT_CAUSAL
 
 
+def test_a_single_window_a_batch_is_probed_beyond_its_first_position() -> None:
+    def sees_its_target_from_the_second_position_on(tokens: Tensor) -> Tensor:
+        peek = torch.nn.functional.one_hot(tokens.roll(-1, dims=1), 300)
+        peek[:, 0] = 0
+        return TINY(tokens) + 20.0 * peek
+
+    assert probed(TINY, batch_windows=1).cuts == (15,)
+    with pytest.raises(CheckFailed, match="position 15 to depend on tokens 0 to 15 only"):
+        probed(sees_its_target_from_the_second_position_on, batch_windows=1)
+
+
 def test_a_model_that_remembers_what_it_saw_is_caught() -> None:
     counts = torch.ones(300)
 

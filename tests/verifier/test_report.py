@@ -49,6 +49,24 @@ def test_a_changed_report_is_refused(change: dict[str, object], report: Report) 
         parse(json.dumps(fields).encode())
 
 
+def test_a_loss_beyond_float32_is_refused_so_that_its_square_is_a_number(report: Report) -> None:
+    fields = json.loads(report.to_bytes())
+    del fields["score"]["curve"]
+    fields["score"]["val_loss"] = 1e200
+    with pytest.raises(BadReport, match=r"score\.val_loss: expected less than or equal to"):
+        parse(json.dumps(fields).encode())
+
+
+@pytest.mark.parametrize("field", ["tokens", "bytes"])
+def test_a_score_over_nothing_is_refused_so_that_nobody_divides_by_it(field: str, report: Report) -> None:
+    fields = json.loads(report.to_bytes())
+    del fields["score"]["curve"]
+    parse(json.dumps(fields).encode())
+    fields["score"][field] = 0
+    with pytest.raises(BadReport, match=rf"score\.{field}: expected greater than or equal to 1"):
+        parse(json.dumps(fields).encode())
+
+
 def test_a_failed_check_has_a_code_and_no_other_has_one(report: Report) -> None:
     fields = report.checks[0].model_dump()
     with pytest.raises(ValidationError):

@@ -69,6 +69,9 @@ BAD = {
     "an official set that there is not": LOCAL.replace("official_valsets = []", 'official_valsets = ["fineweb"]'),
     "a name with a path": LOCAL.replace('"local"', '"../local"'),
     "too long": LOCAL + "#" * 65_536,
+    "nested without end": "deep = " + "[" * 30_000 + "]" * 30_000,
+    "a number of 5,000 digits": f"{LOCAL}\nlong = {'9' * 5_000}",
+    "no memory at all": LOCAL.replace("max_memory_bytes = 8_589_934_592", "max_memory_bytes = 0"),
 }
 
 
@@ -84,6 +87,14 @@ def test_reference_hardware_is_a_device_and_a_count() -> None:
     assert reference.is_met_by(device="NVIDIA H100 80GB HBM3", count=8)
     assert not reference.is_met_by(device="NVIDIA H100 80GB HBM3", count=1)
     assert not reference.is_met_by(device="NVIDIA H200", count=8)
+
+
+@pytest.mark.parametrize("name", ["10min_16mb", "unlimited_16mb"])
+@pytest.mark.parametrize("device", ["NVIDIA H100 PCIe", "NVIDIA H100 NVL"])
+def test_an_h100_of_another_form_is_not_the_reference_hardware(name: str, device: str) -> None:
+    reference = load_tracks()[name].reference_hardware
+    assert reference is not None
+    assert not reference.is_met_by(device=device, count=8)
 
 
 def test_an_official_set_is_recognised_by_tokenizer_targets_and_bytes() -> None:

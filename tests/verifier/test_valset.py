@@ -8,7 +8,7 @@ import pytest
 from tests.verifier import forge
 from tests.verifier.entries import SET_NAME, register, write_set
 from verifier import demo_corpus, valset
-from verifier.data_errors import BadShardLength, NoByteFallback
+from verifier.data_errors import BadShardLength, NoByteFallback, TooFewTokens
 from verifier.errors import ValsetBroken
 from verifier.shards import read_shard, write_shard
 from verifier.valset import BadRegistration, open_valset, read_registration, valset_sha256
@@ -69,6 +69,15 @@ def test_several_shards_are_one_stream_in_the_order_given(tmp_path: Path) -> Non
     assert [shard.tokens for shard in found.shards] == [3000, len(tokens) - 3000]
 
 
+def test_a_set_whose_scored_targets_have_no_text_is_not_registered(tmp_path: Path) -> None:
+    write_set(tmp_path / "source")
+    write_shard(tmp_path / "bos.bin", np.array([1] * 1100 + [50], dtype=np.uint16))
+    registry = Registry(folder=tmp_path / "valsets")
+    with pytest.raises(TooFewTokens, match="bos: expected at least 1 byte of text among the scored targets"):
+        registry.add("bos", [tmp_path / "bos.bin"], tmp_path / "source" / "bytes.model")
+    assert registry.registrations() == []
+
+
 def damage_shard(folder: Path) -> None:
     data = bytearray((folder / "val_000000.bin").read_bytes())
     data[-2] ^= 1
@@ -93,6 +102,11 @@ def edit_totals(folder: Path) -> None:
     (folder / "valset.json").write_text(json.dumps(fields | {"target_bytes": fields["target_bytes"] + 1}))
 
 
+def claim_to_be_official(folder: Path) -> None:
+    fields = json.loads((folder / "valset.json").read_text())
+    (folder / "valset.json").write_text(json.dumps(fields | {"official": "fineweb-sp1024"}))
+
+
 def drop_registration_field(folder: Path) -> None:
     fields = json.loads((folder / "valset.json").read_text())
     del fields["targets"]
@@ -105,6 +119,7 @@ DAMAGES = {
     other_tokenizer: "tokenizer digest",
     lose_tokenizer: "can't read a file",
     edit_totals: "target bytes: registered 5,",
+    claim_to_be_official: "official set: registered fineweb-sp1024",
     drop_registration_field: "bad-registration",
 }
 

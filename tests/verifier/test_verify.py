@@ -12,9 +12,9 @@ from tests.verifier.entries import CPU, Arena, register, with_root_digest
 from tests.verifier.gallery.scenarios import Scenario, changed, scenarios
 from verifier.bench import memory_verdict
 from verifier.case import Case
-from verifier.errors import CheckFailed, Code, DeviceUnavailable, MachineTooSmall, ValsetBroken
+from verifier.errors import CheckFailed, Code, DeviceUnavailable, Inconclusive, MachineTooSmall, ValsetBroken
 from verifier.precheck import FIRST, precheck
-from verifier.report import CheckName, Report, ScoreDtype, Status, Verdict
+from verifier.report import CheckName, EvalRecord, Report, ScoreDtype, Status, Verdict
 from verifier.settings import Settings
 from verifier.tracks import load_tracks
 from verifier.valset_registry import Registry
@@ -158,6 +158,14 @@ def test_a_batch_holds_as_many_windows_as_suit_the_device(arena: Arena) -> None:
     assert long.eval.batch_windows == 1
 
 
+def test_a_window_longer_than_the_set_is_reported_as_it_was_laid(arena: Arena) -> None:
+    report = arena.judge(entry(arena, eval={"seq_len": 65_536, "stride": 65_536}))
+    assert report.eval is not None
+    assert report.score is not None
+    assert (report.eval.seq_len, report.eval.stride) == (report.score.tokens, report.score.tokens)
+    assert report.score.windows == 1
+
+
 def test_without_a_gpu_the_wish_for_one_is_no_verdict(arena: Arena) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -186,7 +194,9 @@ def test_an_early_answer_is_the_answer(scenario: Scenario, arena: Arena) -> None
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_any_bytes_give_a_rejecting_report(arena: Arena, raw: bytes) -> None:
     report = arena.judge(raw)
     assert report.verdict is Verdict.REJECTED
@@ -214,6 +224,16 @@ def test_memory_that_runs_out_at_the_tracks_limit_is_the_artifacts_fault(arena: 
     assert caught.value.code is Code.MEMORY_LIMIT
     with pytest.raises(CheckFailed), memory_verdict(at_limit):
         bytearray(1 << 62)
+
+
+def test_memory_that_an_operators_larger_batch_takes_is_not_the_artifacts_fault(arena: Arena) -> None:
+    case = case_with(arena, arena.track.cost.max_memory_bytes)
+    for batch_windows, kind in ((64, CheckFailed), (65, Inconclusive)):
+        case.eval = EvalRecord(
+            mode="plain", seq_len=64, stride=64, dtype=ScoreDtype.FLOAT32, batch_windows=batch_windows
+        )
+        with pytest.raises(kind), memory_verdict(case):
+            torch.empty(1 << 60)
 
 
 @pytest.mark.parametrize("memory_bytes", [None, 1 << 30])

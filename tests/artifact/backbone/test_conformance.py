@@ -100,7 +100,12 @@ def test_random_maps_on_a_gpu_are_those_of_the_reference(engine: Engine, distrib
     test_random_maps_are_those_of_the_reference(engine, distribution)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_any_map_is_that_of_the_reference(data: st.DataObject) -> None:
     distribution = data.draw(st.sampled_from(Distribution))
