@@ -6,7 +6,7 @@ slowest of the recent ones would still end in time: the limit is kept before the
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Final
 
@@ -35,16 +35,21 @@ class TrainClock:
 
 
 class StepTimes:
-    """Durations of this process's steps, in seconds."""
+    """Durations of steps in seconds: this process's, and the last ones before it in a run that goes on."""
 
-    def __init__(self) -> None:
-        self._all: list[float] = []
-        self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
+    def __init__(self, before: Sequence[float] = ()) -> None:
+        self._all = list(before)
+        self._recent = deque(before, maxlen=RECENT_STEPS)
 
     def add(self, seconds: float) -> None:
         """Note a step."""
         self._all.append(seconds)
         self._recent.append(seconds)
+
+    @property
+    def recent(self) -> tuple[float, ...]:
+        """The last ones, for a checkpoint."""
+        return tuple(self._recent)
 
     @property
     def median_seconds(self) -> float:
@@ -69,12 +74,14 @@ class Budget:
     the run ends within `train_seconds`.
     """
 
-    def __init__(self, config: BudgetConfig, clock: TrainClock, *, reserve_seconds: float) -> None:
+    def __init__(
+        self, config: BudgetConfig, clock: TrainClock, *, reserve_seconds: float, step_seconds: Sequence[float] = ()
+    ) -> None:
         self._max_steps = config.max_steps
         self._limit_seconds = config.train_seconds
         self._usable_seconds = max(0.0, config.train_seconds - reserve_seconds - config.margin_seconds)
         self._clock = clock
-        self.steps = StepTimes()
+        self.steps = StepTimes(step_seconds)
 
     def fraction(self, step: int) -> float:
         """Share of the run that is gone after `step` steps, 0 to 1."""

@@ -6,7 +6,7 @@ anywhere. Law, on a CPU: a run that is stopped and restored continues with the s
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -23,26 +23,30 @@ PROGRESS_KEY = "progress"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is.
+    """How far a run is; by default at its beginning.
 
     Attributes:
         step: optimizer steps made.
         epoch, epoch_windows: the position in the data (`trainer.shards.Cursor`).
         train_seconds: clock used so far.
+        train_loss: mean of the last logged steps, nats per token; 0 before the first.
+        step_seconds: durations of the last steps.
         ema_updates: values in the average.
         frozen: whether the roles of `freeze` have stopped learning.
         config_sha256: whose run this is.
         data_sha256: on which data.
     """
 
-    step: int
-    epoch: int
-    epoch_windows: int
-    train_seconds: float
-    ema_updates: int
-    frozen: bool
-    config_sha256: str
-    data_sha256: str
+    step: int = 0
+    epoch: int = 0
+    epoch_windows: int = 0
+    train_seconds: float = 0.0
+    train_loss: float = 0.0
+    step_seconds: Sequence[float] = ()
+    ema_updates: int = 0
+    frozen: bool = False
+    config_sha256: str = ""
+    data_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +92,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except FileNotFoundError:
-        raise BadCheckpoint(f"{path}: there is no checkpoint; start without --resume") from None
+        raise BadCheckpoint(f"{path}: there is no checkpoint to go on from; train anew with another --out") from None
     except (OSError, SafetensorError) as error:
         raise BadCheckpoint(f"{path}: expected a checkpoint of seedgolf, got a damaged file ({error})") from None
     return Checkpoint(progress=_progress(path, metadata), tensors=tensors)
@@ -99,4 +103,5 @@ def _progress(path: Path, metadata: Mapping[str, str]) -> Progress:
         values = json.loads(metadata[PROGRESS_KEY])
         return Progress(**{field.name: values[field.name] for field in fields(Progress)})
     except (KeyError, TypeError, json.JSONDecodeError):
-        raise BadCheckpoint(f"{path}: expected a checkpoint of seedgolf, got another safetensors file") from None
+        expected = "expected a checkpoint of this version of seedgolf"
+        raise BadCheckpoint(f"{path}: {expected}, got another safetensors file") from None

@@ -14,6 +14,7 @@ from glob import glob
 from pathlib import Path
 
 import click
+import torch
 from rich.console import Console
 
 from artifact.format.errors import ArtifactError
@@ -44,6 +45,9 @@ def faults_in_one_line() -> Iterator[None]:
         yield
     except (TrainerError, DataError, ArtifactError) as error:
         raise (click.ClickException if isinstance(error, ANSWERS) else UsageFault)(f"{error.code}: {error}") from None
+    except torch.OutOfMemoryError:
+        advice = "lower --set batch.micro_batch_tokens or eval.batch_windows"
+        raise UsageFault(f"the GPU's memory is full; {advice}") from None
     except OSError as error:
         raise UsageFault(f"{error.filename or 'disk'}: {error.strerror or error}") from None
 
@@ -101,6 +105,8 @@ def train(  # noqa: PLR0913 - one parameter an option
             return
         if out is None:
             raise ConfigError("--out: expected the run folder to make, as in --out runs/1")
+        if config_file and config_file.resolve() == RunFolder(root=out).config.resolve():
+            raise ConfigError(f"--config {config_file}: the run writes its own there; take another --out")
         code = _run(
             Request(config=config, files=files, out=out, device=device, resume=resume, tensorboard=tensorboard),
             as_json=as_json,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from artifact.backbone import root_digest
 from artifact.format import container, manifest
@@ -18,6 +19,7 @@ from artifact.format.manifest import Claims, Eval, EvalMode, Manifest, ManifestB
 from artifact.format.quantize import balance_tensors, quantize_tensors
 from artifact.format.tensors import check_architecture, learned_parameters, random_maps
 from trainer.config import Config
+from trainer.errors import ConfigError
 from trainer.inputs import Inputs
 
 Floats = NDArray[np.float32]
@@ -59,10 +61,19 @@ def manifest_body(config: Config, network: Network, inputs: Inputs, *, threads: 
 
 
 def eval_windows(config: Config) -> Eval:
-    """The windows in which the entry is scored, zeros of the config replaced by what they stand for."""
+    """The windows in which the entry is scored, zeros of the config replaced by what they stand for.
+
+    Raises:
+        ConfigError: there are no such windows.
+    """
     seq_len = config.eval.seq_len or config.model.seq_len
     stride = config.eval.stride or seq_len
-    return Eval(mode=EvalMode(config.eval.mode), seq_len=seq_len, stride=stride)
+    try:
+        return Eval(mode=EvalMode(config.eval.mode), seq_len=seq_len, stride=stride)
+    except ValidationError as error:
+        fault = manifest.translate(error)
+        where = fault.where.removeprefix("manifest.")
+        raise ConfigError(f"eval.{where}: expected {fault.expected}, got {fault.got}") from None
 
 
 def pack(body: ManifestBody, parameters: Mapping[str, Floats], *, clip_search: bool) -> Artifact:
@@ -90,13 +101,13 @@ def declare(packed: Artifact, *, training: Training, claims: Claims | None = Non
     return container.read(container.write(declared))
 
 
-def rehearse(body: ManifestBody, *, clip_search: bool, now: Callable[[], float]) -> float:
-    """Seconds that packing takes here, measured on noise, which compresses worse than trained weights."""
+def rehearse(body: ManifestBody, *, clip_search: bool, now: Callable[[], float]) -> tuple[float, Artifact]:
+    """Seconds that packing takes here, and what came of it: noise, which compresses worse than trained weights."""
     generator = np.random.Generator(np.random.Philox(key=[REHEARSAL_SEED, 0]))
     noise = {
         parameter.name: generator.standard_normal(parameter.shape, dtype=np.float32)
         for parameter in learned_parameters(body)
     }
     started = now()
-    pack(body, noise, clip_search=clip_search)
-    return now() - started
+    packed = pack(body, noise, clip_search=clip_search)
+    return now() - started, packed

@@ -1,7 +1,7 @@
 """The end of a run: pack inside the clock, score outside it, declare, write.
 
 The artifact is on the disk as soon as it is packed, and the scores that it claims are added when they are known: a
-run that is interrupted leaves an artifact without claims.
+run that ends before leaves an artifact without claims, and a checkpoint from which it goes on to them.
 """
 
 import hashlib
@@ -11,8 +11,9 @@ import torch
 
 from artifact.format import container
 from artifact.format.container import Artifact
-from artifact.format.manifest import Claims, LogSummary, ScoreType, Training
+from artifact.format.manifest import Claims, ScoreType, Training, from_json
 from artifact.model.build import export, load_parameters
+from trainer.checkpoint import write_checkpoint
 from trainer.export import declare, pack
 from trainer.interrupt import Interrupted
 from trainer.mfu import device_name
@@ -50,12 +51,8 @@ def finish(run: Run, *, train_loss: float) -> Finished | None:
         ArtifactError: the network cannot be packed: it holds NaN, say.
         OSError: the artifact cannot be written.
     """
-    in_memory, packed = None, None
+    packed = _packed(run, train_loss) if run.world.is_main else None
     with run.state.ema.in_place():
-        if run.world.is_main:
-            packed = _pack(run, train_loss)
-            container.write_file(run.folder.artifact, packed)
-            run.listeners.note(f"packed: {run.folder.artifact}")
         in_memory = _score(run, "the network in memory")
     claimed = None
     if in_memory is not None:
@@ -68,36 +65,53 @@ def finish(run: Run, *, train_loss: float) -> Finished | None:
     return Finished(artifact=packed, in_memory=in_memory, claimed=claimed)
 
 
+def _packed(run: Run, train_loss: float) -> Artifact:
+    """The artifact, on the disk, beside the state from which a run that ends before its scores can go on to them."""
+    at_rest = run.capture()  # the clock before packing: who goes on packs again
+    with run.state.ema.in_place():
+        packed = _pack(run, train_loss)
+    container.write_file(run.folder.artifact, packed)
+    run.listeners.note(f"packed: {run.folder.artifact}")
+    write_checkpoint(run.folder.checkpoint, at_rest)
+    return packed
+
+
 def _pack(run: Run, train_loss: float) -> Artifact:
     """The artifact without claims; the clock is read when the payload is compressed."""
     packed = pack(run.body, export(run.state.gpt), clip_search=run.config.quantization.clip_search)
-    return declare(packed, training=_training(run, train_loss))
+    return declare(packed, training=training_record(run, train_loss))
 
 
-def _training(run: Run, train_loss: float) -> Training:
+def training_record(run: Run, train_loss: float) -> Training:
+    """What the manifest says of the training so far.
+
+    Raises:
+        ArtifactError: it cannot: the config is too long, say.
+    """
     recipe, step = recipe_text(run.config), run.state.step
-    return Training(
-        preset=run.config.preset,
-        config=recipe,
-        config_sha256=hashlib.sha256(recipe.encode()).hexdigest(),
-        seed=run.config.run.seed,
-        steps=step,
-        tokens=step * run.config.batch.train_batch_tokens,
-        train_seconds=_real(run.clock.seconds),
-        world_size=run.world.world_size,
-        device=device_name(run.world.device),
-        torch=str(torch.__version__),
-        train_shards=run.inputs.train_digests,
-        log_summary=LogSummary(
-            step_seconds_median=_real(run.budget.steps.median_seconds), train_loss=_real(train_loss)
-        ),
-    )
+    fields = {
+        "preset": run.config.preset,
+        "config": recipe,
+        "config_sha256": hashlib.sha256(recipe.encode()).hexdigest(),
+        "seed": run.config.run.seed,
+        "steps": step,
+        "tokens": step * run.config.batch.train_batch_tokens,
+        "train_seconds": _real(run.clock.seconds),
+        "world_size": run.world.world_size,
+        "device": device_name(run.world.device),
+        "torch": str(torch.__version__),
+        "train_shards": list(run.inputs.train_digests),
+        "log_summary": {
+            "step_seconds_median": _real(run.budget.steps.median_seconds),
+            "train_loss": _real(train_loss),
+        },
+    }
+    return from_json(Training, fields)
 
 
 def _score(run: Run, what: str) -> Score | None:
     """The canonical score, or None once a signal came."""
-    (interrupted,) = run.world.told(run.interrupt.requested)
-    if interrupted:
+    if run.is_interrupted():
         return None
 
     def progress(done: int, total: int, /) -> None:

@@ -1,6 +1,7 @@
 """What a run reads: the training shards, the validation stream, the tokenizer, and the digests that identify them."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from artifact.format import canonical, limits, manifest
@@ -55,7 +56,7 @@ def read_inputs(files: CorpusFiles, model: ModelConfig) -> Inputs:
     """Read and check the data that a model is to be trained on.
 
     Raises:
-        ConfigError: the tokenizer has another number of pieces than the model.
+        ConfigError: the tokenizer has another number of pieces than the model, or the shards are none to train on.
         DataError: a file is no tokenizer or no shard.
         OSError: a file cannot be read.
     """
@@ -64,12 +65,24 @@ def read_inputs(files: CorpusFiles, model: ModelConfig) -> Inputs:
         got = f"{files.tokenizer} has {tokenizer.vocab_size} pieces, model.vocab_size is {model.vocab_size}"
         raise ConfigError(f"{got}; add --set model.vocab_size={tokenizer.vocab_size}")
     val_digests = [file_sha256(path) for path in files.val]
+    train_digests = tuple(file_sha256(path) for path in files.train)
+    _check_training(files, train_digests, val_digests)
     return Inputs(
         files=files,
         tokenizer=tokenizer,
         table=bytes_table(tokenizer),
         train=tuple(read_shard(path, vocab_size=tokenizer.vocab_size) for path in files.train),
         val=read_stream(files.val, vocab_size=tokenizer.vocab_size),
-        train_digests=tuple(file_sha256(path) for path in files.train),
+        train_digests=train_digests,
         valset_sha256=valset_sha256(val_digests, pieces_sha256=tokenizer.pieces_sha256),
     )
+
+
+def _check_training(files: CorpusFiles, train_digests: Sequence[str], val_digests: Sequence[str]) -> None:
+    """Refuse at once what the manifest could not declare after the training, or the verifier would reject."""
+    if len(files.train) > limits.MAX_TRAIN_SHARDS:
+        expected = f"at most {limits.MAX_TRAIN_SHARDS}, which the manifest can name"
+        raise ConfigError(f"training shards: expected {expected}, got {len(files.train)}; give fewer, larger ones")
+    for path, digest in zip(files.train, train_digests, strict=True):
+        if digest in val_digests:
+            raise ConfigError(f"{path}: expected a shard for training alone, got one of validation; give other shards")

@@ -1,8 +1,8 @@
 """SIGTERM and ctrl-C as a wish that the loop reads between steps: stop, save, pack.
 
 The first signal is noted. A second ctrl-C ends the process at once; a second SIGTERM does nothing, since a launcher and
-a scheduler may both send one. Under torchrun the launcher forwards SIGTERM to every process and kills what is left
-after 30 s, so what follows a wish must be quick.
+a scheduler may both send one. Under torchrun the launcher forwards SIGTERM to its own processes and kills what is left
+after 30 s, so what follows a wish must be quick, and one process's wish is all processes' (`trainer.run`).
 """
 
 import signal
@@ -34,6 +34,11 @@ class Interrupt:
     def exit_code(self) -> int:
         """What a shell expects of a process that a signal ended; 0 without one."""
         return 0 if self.signal is None else SIGNAL_EXIT_BASE + self.signal
+
+    def hear(self, number: int) -> None:
+        """Another process's signal counts like one of this process; 0 is none."""
+        if number and self.signal is None:
+            self.signal = signal.Signals(number)
 
     def check(self) -> None:
         """End long work early.

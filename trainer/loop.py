@@ -37,7 +37,6 @@ class Watch:
     validation_seconds: float = 0.0
     saved_at: float = 0.0
     save_seconds: float = 0.0
-    train_loss: float = 0.0
     fraction: float = 0.0
 
 
@@ -45,7 +44,7 @@ def train(run: Run) -> float:
     """Train until the run ends; its clock runs on for whoever packs.
 
     Returns:
-        The mean loss of the last logged steps, nats per token.
+        The mean loss of the last logged steps, nats per token; of an earlier process, where this one made none.
 
     Raises:
         NonFiniteLoss: training diverged; the message names the last good checkpoint.
@@ -56,6 +55,8 @@ def train(run: Run) -> float:
     watch.validated_at = watch.saved_at = run.clock.seconds
     while True:
         began = run.now()
+        if run.is_interrupted():
+            break
         fraction, order = run.world.told(*_next(run, watch))
         if order == Next.STOP:
             break
@@ -70,7 +71,7 @@ def train(run: Run) -> float:
         _log(run, watch)
     if run.interrupt.requested and run.world.is_main:
         save(run, watch)
-    return watch.train_loss
+    return run.state.train_loss
 
 
 def make_step(run: Run, watch: Watch, *, fraction: float) -> None:
@@ -126,7 +127,7 @@ def save(run: Run, watch: Watch) -> None:
 def _next(run: Run, watch: Watch) -> tuple[float, Next]:
     """What rank 0 decides; the others' answer is not heard."""
     step, budget = run.state.step, run.budget
-    if run.interrupt.requested or not budget.allows_step(step):
+    if not budget.allows_step(step):
         return 1.0, Next.STOP
     if _validation_is_due(run, watch) and budget.fits(watch.validation_seconds):
         return 0.0, Next.VALIDATE
@@ -152,14 +153,14 @@ def _log(run: Run, watch: Watch) -> None:
     """Say what the steps since the last log came to."""
     tokens_per_step, seconds = run.config.batch.train_batch_tokens, sum(watch.step_seconds)
     tokens_per_second = len(watch.losses) * tokens_per_step / seconds if seconds else 0.0
-    watch.train_loss = fmean(watch.losses)
+    run.state.train_loss = fmean(watch.losses)
     step = run.state.step
     run.listeners.on_step(
         StepMetrics(
             step=step,
             tokens=step * tokens_per_step,
             train_seconds=run.clock.seconds,
-            train_loss=watch.train_loss,
+            train_loss=run.state.train_loss,
             lr_factor=lr_factor(run.config.schedule, fraction=watch.fraction, step=step - 1),
             tokens_per_second=tokens_per_second,
             mfu=run.mfu.of(tokens_per_second),

@@ -1,6 +1,7 @@
 """What a running training says, and who may listen: the log, the terminal, TensorBoard."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,6 +91,7 @@ class Listeners:
             listener.note(text)
 
     def close(self) -> None:
-        """See `Listener`."""
-        for listener in self._listeners:
-            listener.close()
+        """See `Listener`; a log that cannot be written leaves no terminal without its cursor."""
+        with ExitStack() as stack:
+            for listener in self._listeners:
+                stack.callback(listener.close)

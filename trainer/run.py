@@ -65,9 +65,15 @@ class Run:
         return self.state.capture(
             cursor=self.batches.cursor,
             train_seconds=self.clock.seconds,
+            step_seconds=self.budget.steps.recent,
             config_sha256=self.config_sha256,
             data_sha256=self.inputs.sha256,
         )
+
+    def is_interrupted(self) -> bool:
+        """Whether a signal came to any process, which from then on all of them know; all ask together."""
+        self.interrupt.hear(self.world.largest(self.interrupt.signal or 0))
+        return self.interrupt.requested
 
     def micro_batches(self) -> Iterator[MicroBatch]:
         """This process's share of the next batch, on its device."""

@@ -1,7 +1,10 @@
 """The folder of a run: which file is where, and whether a folder can take a run."""
 
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,13 +79,37 @@ def open_folder(root: Path, *, resume: bool) -> RunFolder:
     """
     folder = RunFolder(root=root)
     if not resume and (folder.metrics.exists() or folder.artifact.exists()):
-        advice = "" if folder.is_finished else f"go on with `seedgolf train --resume --out {root}`, or "
+        can_go_on = folder.checkpoint.exists() and not folder.is_finished
+        advice = f"go on with `seedgolf train --resume --out {root}`, or " if can_go_on else ""
         raise RunFolderError(f"{root}: this folder holds a run; {advice}take another --out")
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunFolderError(f"{root}: the run folder cannot be made ({error.strerror})") from None
     return folder
+
+
+@contextmanager
+def occupied(root: Path) -> Iterator[None]:
+    """Inside, `root` takes no other process's run: two would write over each other's checkpoint and log.
+
+    Raises:
+        RunFolderError: another process's run is there.
+    """
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            _lock(handle, root)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, root: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunFolderError(f"{root}: another process trains here; wait for its end, or take another --out") from None
 
 
 def write_text(path: Path, text: str) -> None:

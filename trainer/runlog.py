@@ -54,10 +54,10 @@ def read_log(path: Path) -> list[Line]:
     """The lines of a run's log.
 
     Raises:
-        RunFolderError: there is no such log, or a line is no JSON object.
+        RunFolderError: there is no such log, or a line is no JSON object with a kind.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8", errors="replace")
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be read ({error.strerror}); give the folder of a run") from None
     return [_parsed(path, number, line) for number, line in enumerate(text.splitlines(), 1)]
@@ -68,8 +68,8 @@ def _parsed(path: Path, number: int, line: str) -> Line:
         value = json.loads(line)
     except json.JSONDecodeError:
         value = None
-    if not isinstance(value, dict):
-        raise RunFolderError(f"{path}: line {number}: expected a JSON object, got {line[:40]!r}")
+    if not isinstance(value, dict) or "kind" not in value:
+        raise RunFolderError(f"{path}: line {number}: expected a JSON object with a kind, got {line[:40]!r}")
     return value
 
 
@@ -77,7 +77,8 @@ def rewind_log(path: Path, *, step: int) -> None:
     """Drop what was said after `step` steps were made, and a last line that a crash cut off."""
     if not path.exists():
         return
-    whole = [line for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    text = path.read_text("utf-8", errors="replace")
+    whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
     kept = [text for number, text in enumerate(whole, 1) if _is_before(_parsed(path, number, text), step)]
     write_text(path, "".join(kept))
 

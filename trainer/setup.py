@@ -11,11 +11,12 @@ from artifact.model.gpt import GPT
 from artifact.model.initialise import initialise
 from trainer.batching import batch_shape
 from trainer.budget import Budget, TrainClock
-from trainer.checkpoint import read_checkpoint
+from trainer.checkpoint import Progress, read_checkpoint
 from trainer.config import Config
 from trainer.errors import BadCheckpoint
 from trainer.evaluate import Validation
-from trainer.export import eval_windows, manifest_body, rehearse
+from trainer.export import declare, eval_windows, manifest_body, rehearse
+from trainer.finish import training_record
 from trainer.inputs import Inputs
 from trainer.mfu import Mfu, device_name
 from trainer.overrides import config_text
@@ -49,11 +50,13 @@ def set_up(config: Config, inputs: Inputs, around: Surroundings, *, resume: bool
     train_step = TrainStep(state, world)
     warm_up(state, train_step, shape, now)
     config_sha256 = hashlib.sha256(config_text(config).encode()).hexdigest()
-    cursor, used_seconds = Cursor(), 0.0
+    progress = Progress()
     if resume:
-        cursor, used_seconds = _restore(state, around, config_sha256=config_sha256, data_sha256=inputs.sha256)
-    clock = TrainClock(now, used_seconds=used_seconds)
-    reserve = RESERVE_FACTOR * rehearse(body, clip_search=config.quantization.clip_search, now=now)
+        progress = _restore(state, around, config_sha256=config_sha256, data_sha256=inputs.sha256)
+    cursor = Cursor(epoch=progress.epoch, windows=progress.epoch_windows)
+    clock = TrainClock(now, used_seconds=progress.train_seconds)
+    pack_seconds, packed = rehearse(body, clip_search=config.quantization.clip_search, now=now)
+    reserve = RESERVE_FACTOR * pack_seconds
     order_seed = derive_seed(seed, "data.order")
     run = Run(
         config=config,
@@ -71,9 +74,10 @@ def set_up(config: Config, inputs: Inputs, around: Surroundings, *, resume: bool
         shape=shape,
         validation=_validation(config, inputs),
         clock=clock,
-        budget=Budget(config.budget, clock, reserve_seconds=reserve),
+        budget=Budget(config.budget, clock, reserve_seconds=reserve, step_seconds=progress.step_seconds),
         mfu=Mfu(body, world.device, world_size=world.world_size),
     )
+    declare(packed, training=training_record(run, 0.0))  # what the manifest cannot hold is refused before the training
     for line in _headline(run):
         run.listeners.note(line)
     return run
@@ -90,7 +94,9 @@ def initial_state(config: Config, device: torch.device) -> RunState:
 
 def warm_up(state: RunState, train_step: TrainStep, shape: BatchShape, now: Callable[[], float]) -> None:
     """Compile everything that the run will run, on made-up tokens, and leave the state as it was."""
-    before = state.capture(cursor=Cursor(), train_seconds=0.0, config_sha256="", data_sha256="").copied()
+    before = state.capture(
+        cursor=Cursor(), train_seconds=0.0, step_seconds=(), config_sha256="", data_sha256=""
+    ).copied()
     device, vocab_size = state.gpt.device, state.gpt.model.vocab_size
     size = (shape.batch_windows, shape.seq_len + 1)
     tokens = torch.randint(vocab_size, size, generator=torch.Generator().manual_seed(0)).to(device)
@@ -110,8 +116,8 @@ def warm_up(state: RunState, train_step: TrainStep, shape: BatchShape, now: Call
     state.restore(before)
 
 
-def _restore(state: RunState, around: Surroundings, *, config_sha256: str, data_sha256: str) -> tuple[Cursor, float]:
-    """Put the state where the folder's checkpoint stands: its place in the data, and its clock."""
+def _restore(state: RunState, around: Surroundings, *, config_sha256: str, data_sha256: str) -> Progress:
+    """Put the state where the folder's checkpoint stands."""
     folder = around.folder
     checkpoint = read_checkpoint(folder.checkpoint)
     progress = checkpoint.progress
@@ -123,7 +129,7 @@ def _restore(state: RunState, around: Surroundings, *, config_sha256: str, data_
     if around.world.is_main:
         rewind_log(folder.metrics, step=state.step)
     around.listeners.note(f"going on after step {state.step:,} and {progress.train_seconds:.1f} s")
-    return Cursor(epoch=progress.epoch, windows=progress.epoch_windows), progress.train_seconds
+    return progress
 
 
 def _validation(config: Config, inputs: Inputs) -> Validation:

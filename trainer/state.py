@@ -1,6 +1,6 @@
 """Everything of a run that changes from step to step, and how it is taken down and put back exactly."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -24,6 +24,7 @@ class RunState:
 
     Attributes:
         step: optimizer steps made; also the position in the data.
+        train_loss: mean of the last logged steps, nats per token.
         frozen: whether the roles of `freeze` have stopped learning.
     """
 
@@ -31,6 +32,7 @@ class RunState:
         self.gpt = gpt
         self.config = config
         self.step = 0
+        self.train_loss = 0.0
         self.frozen = False
         self.parameters = dict(gpt.named_parameters())
         groups = {item.name: item.group for item in learned_parameters(gpt.network)}
@@ -59,7 +61,15 @@ class RunState:
                 self.parameters[name].requires_grad_(True)
             self.gradients.attach()
 
-    def capture(self, *, cursor: Cursor, train_seconds: float, config_sha256: str, data_sha256: str) -> Checkpoint:
+    def capture(
+        self,
+        *,
+        cursor: Cursor,
+        train_seconds: float,
+        step_seconds: Sequence[float],
+        config_sha256: str,
+        data_sha256: str,
+    ) -> Checkpoint:
         """The run at rest; the tensors are the state's own: write or copy them before the next step."""
         ema_updates, averages = self.ema.state()
         progress = Progress(
@@ -67,6 +77,8 @@ class RunState:
             epoch=cursor.epoch,
             epoch_windows=cursor.windows,
             train_seconds=train_seconds,
+            train_loss=self.train_loss,
+            step_seconds=step_seconds,
             ema_updates=ema_updates,
             frozen=self.frozen,
             config_sha256=config_sha256,
@@ -101,3 +113,4 @@ class RunState:
         self.ema.restore(checkpoint.progress.ema_updates, averages)
         torch.set_rng_state(checkpoint.part("rng")["torch"])
         self.step = checkpoint.progress.step
+        self.train_loss = checkpoint.progress.train_loss

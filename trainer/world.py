@@ -47,6 +47,14 @@ class World:
         if self.world_size > 1:
             distributed.broadcast(tensor, src=0)
 
+    def largest(self, number: int) -> int:
+        """The largest that any process passed."""
+        if self.world_size == 1:
+            return number
+        word = torch.tensor(number, dtype=torch.int64, device=self.device)
+        distributed.all_reduce(word, distributed.ReduceOp.MAX)
+        return int(word.item())
+
     def told(self, *numbers: float) -> tuple[float, ...]:
         """What rank 0 passed as `numbers`, exactly."""
         if self.world_size == 1:
@@ -74,9 +82,10 @@ def world_from(environ: Mapping[str, str], *, device: str) -> World:
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     if "RANK" not in environ:
         return World(rank=0, world_size=1, device=_device(device, local_rank=0))
-    missing = [name for name in names if not environ.get(name, "").isdigit()]
+    missing = [name for name in names if not environ.get(name, "").isdecimal()]
+    missing += [name for name in ("MASTER_ADDR", "MASTER_PORT") if not environ.get(name)]
     if missing:
-        raise ConfigError(f"{' and '.join(missing)}: expected the numbers that torchrun sets; start with torchrun")
+        raise ConfigError(f"{' and '.join(missing)}: expected what torchrun sets; start with torchrun")
     rank, world_size, local_rank = (int(environ[name]) for name in names)
     return World(rank=rank, world_size=world_size, device=_device(device, local_rank=local_rank))
 

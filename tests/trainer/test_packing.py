@@ -17,8 +17,8 @@ from artifact.model.build import export
 from tests.trainer import tiny
 from tests.trainer.tiny import Clock, Recorder
 from trainer.checkpoint import read_checkpoint
-from trainer.errors import RebuildMismatch
-from trainer.export import manifest_body, pack, rehearse
+from trainer.errors import ConfigError, RebuildMismatch
+from trainer.export import eval_windows, manifest_body, pack, rehearse
 from trainer.finish import Finished, finish
 from trainer.interrupt import Interrupt, Interrupted
 from trainer.loop import train
@@ -140,17 +140,29 @@ def test_a_signal_saves_and_packs_without_a_score(tmp_path: Path) -> None:
     assert interrupt.exit_code == 143
 
 
-def test_a_signal_while_scoring_keeps_the_packed_artifact(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["the network in memory", "the packed network"])
+def test_a_signal_while_scoring_keeps_the_packed_artifact_and_the_run_goes_on_to_its_score(
+    tmp_path: Path, what: str
+) -> None:
     class LateSignal(Recorder):
-        def on_scoring(self, what: str, done: int, total: int) -> None:
-            if what == "the packed network":
+        def on_scoring(self, scored: str, done: int, total: int) -> None:
+            if scored == what:
                 interrupt.signal = signal.SIGINT
 
     interrupt = Interrupt()
-    run, finished = trained(tmp_path, recorder=LateSignal(), interrupt=interrupt)
-    assert finished.in_memory is not None
+    run, finished = trained(tmp_path, *LONG, recorder=LateSignal(), interrupt=interrupt)
     assert finished.claimed is None
-    assert container.read(run.folder.artifact.read_bytes()).manifest.claims is None
+    artifact = container.read(run.folder.artifact.read_bytes())
+    assert artifact.manifest.claims is None
+
+    resumed, again = trained(tmp_path, *LONG, resume=True)
+    assert again.claimed is not None
+    assert again.artifact.manifest.claims is not None
+    assert resumed.state.step == run.state.step
+    assert again.artifact.manifest.payload == artifact.manifest.payload
+    for made in (artifact, again.artifact):
+        assert made.manifest.training is not None
+        assert made.manifest.training.log_summary.train_loss == pytest.approx(run.state.train_loss, abs=1e-6)
 
 
 def test_a_fresh_process_that_scores_something_else_is_a_fault(tmp_path: Path) -> None:
@@ -199,6 +211,18 @@ def test_packing_balances_the_pairs(tmp_path: Path) -> None:
     np.testing.assert_allclose(b @ a, product, atol=0.03 * np.abs(product).max())
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("eval.stride=3", "eval.stride: expected 32, got 3"),
+        ("eval.seq_len=70000", "eval.seq_len: expected less than or equal to 65536, got 70000"),
+    ],
+)
+def test_windows_that_no_entry_can_have_are_the_configs_fault(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        eval_windows(tiny.config(setting))
+
+
 def test_a_network_with_nan_is_not_packed(tmp_path: Path) -> None:
     run = tiny.run(tmp_path)
     parameters = export(run.state.gpt)
@@ -208,7 +232,15 @@ def test_a_network_with_nan_is_not_packed(tmp_path: Path) -> None:
 
 
 def test_the_rehearsal_packs_once_between_two_looks_at_the_clock(tmp_path: Path) -> None:
-    assert rehearse(tiny.run(tmp_path).body, clip_search=True, now=Clock(tick=0.5)) == 0.5
+    seconds, packed = rehearse(tiny.run(tmp_path).body, clip_search=True, now=Clock(tick=0.5))
+    assert (seconds, packed.manifest.training) == (0.5, None)
+
+
+def test_a_config_that_no_manifest_can_hold_is_refused_before_the_training(tmp_path: Path) -> None:
+    linear = '{base="random", adapter="lora", lora_rank=4}'
+    overrides = ", ".join(f'{{layers=[{n % 2}], roles=["mlp.up"], linear={linear}}}' for n in range(100))
+    with pytest.raises(ArtifactError, match=r"config: expected at most 16384 bytes"):
+        tiny.run(tmp_path, f"linears.overrides=[{overrides}]")
 
 
 def test_the_first_signal_counts_a_second_sigterm_does_not_and_a_second_ctrl_c_is_not_ours() -> None:

@@ -83,6 +83,7 @@ def wrong_recipes() -> dict[str, str]:
         "another network": recipe_text(tiny.config("model.num_layers=3")),
         "another adapter": recipe_text(tiny.config("linears.attn.q.lora_rank=5")),
         "other windows": recipe_text(tiny.config("eval.mode=sliding", "eval.stride=16")),
+        "impossible windows": recipe_text(tiny.config("eval.stride=3")),
     }
 
 

@@ -75,9 +75,9 @@ def test_a_run_that_goes_on_drops_later_lines_and_one_that_was_cut(tmp_path: Pat
     rewind_log(tmp_path / "absent.jsonl", step=4)
 
 
-@pytest.mark.parametrize("text", ["[1]\n", "nonsense\n"])
-def test_a_log_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "metrics.jsonl").write_text(text)
+@pytest.mark.parametrize("text", [b"[1]\n", b"nonsense\n", b"{}\n", b"\xff\n"])
+def test_a_log_that_is_none_is_refused(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(text)
     with pytest.raises(RunFolderError, match="line 1: expected a JSON object"):
         read_log(tmp_path / "metrics.jsonl")
 
@@ -141,6 +141,18 @@ def test_every_listener_is_told_everything() -> None:
     assert one.notes == two.notes == ["x"]
 
 
+def test_a_log_that_cannot_be_closed_does_not_keep_the_terminal_open() -> None:
+    class Full(tiny.Recorder):
+        def close(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    shown, text = terminal(is_terminal=True, now=Clock())
+    shown.on_step(step(1))
+    with pytest.raises(OSError, match="No space left"):
+        Listeners([Full(), shown]).close()
+    assert text.getvalue().endswith("\x1b[?25h"), "the cursor is back"
+
+
 @pytest.mark.parametrize(("axis", "expected"), [("steps", [2, 4]), ("tokens", [200, 400]), ("seconds", [4, 8])])
 def test_a_curve_runs_over_steps_tokens_or_seconds(tmp_path: Path, axis: str, expected: list[float]) -> None:
     log_of(RunFolder(root=tmp_path).metrics, steps=4)
@@ -182,6 +194,9 @@ def test_a_folder_takes_one_run(tmp_path: Path) -> None:
     folder = open_folder(root, resume=False)
     assert open_folder(root, resume=False) == folder
     folder.metrics.write_text("")
+    with pytest.raises(RunFolderError, match="this folder holds a run; take another --out"):
+        open_folder(root, resume=False)
+    folder.checkpoint.write_bytes(b"")
     with pytest.raises(RunFolderError, match="this folder holds a run; go on with `seedgolf train --resume --out "):
         open_folder(root, resume=False)
     assert open_folder(root, resume=True) == folder

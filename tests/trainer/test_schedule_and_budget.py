@@ -64,6 +64,12 @@ def test_a_step_begins_only_if_one_as_slow_as_the_slowest_would_end_in_time() ->
     assert not allowed.allows_step(2)
 
 
+def test_a_run_that_goes_on_is_bound_by_the_steps_of_before() -> None:
+    config, clock = BudgetConfig(train_seconds=13.0, margin_seconds=1.0), TrainClock(Clock(), used_seconds=7.81)
+    assert Budget(config, clock, reserve_seconds=2.0).allows_step(2)
+    assert not Budget(config, clock, reserve_seconds=2.0, step_seconds=[2.0, 1.0]).allows_step(2)
+
+
 def test_other_work_leaves_room_for_a_step_after_it() -> None:
     now = Clock()
     allowed = budget(now, train_seconds=13.0)

@@ -5,14 +5,17 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-from artifact.format import container
+from artifact.format import container, limits
+from artifact.usage_fault import UsageFault
 from tests.trainer import tiny
-from trainer.cli import plot, train
+from trainer.cli import faults_in_one_line, plot, train
 from trainer.loop import train as train_loop
 from trainer.presets import PRESETS
+from trainer.runfolder import occupied
 from trainer.runlog import RunLog
 
 
@@ -92,6 +95,46 @@ def test_a_corpus_folder_and_shards_are_not_mixed(tmp_path: Path) -> None:
     arguments = [*data(tmp_path / "data"), "--data", str(tmp_path / "data")]
     result = call("--preset", "smoke", "--out", str(tmp_path / "run"), *arguments)
     assert (result.exit_code, "got --data as well" in result.stderr) == (2, True)
+
+
+def test_a_shard_of_validation_is_not_trained_on(tmp_path: Path) -> None:
+    arguments = data(tmp_path / "data")
+    arguments[1] = str(tmp_path / "data" / "*.bin")
+    result = call("--preset", "smoke", "--out", str(tmp_path / "run"), *arguments, *settings())
+    assert result.exit_code == 2
+    assert "val.bin: expected a shard for training alone, got one of validation" in result.stderr
+
+
+def test_more_shards_than_a_manifest_can_name_are_refused_before_the_training(tmp_path: Path) -> None:
+    arguments = data(tmp_path / "data")
+    for number in range(limits.MAX_TRAIN_SHARDS):
+        (tmp_path / "data" / f"train{number}.bin").hardlink_to(tmp_path / "data" / "train.bin")
+    result = call("--preset", "smoke", "--out", str(tmp_path / "run"), *arguments, *settings())
+    assert result.exit_code == 2
+    assert "expected at most 512, which the manifest can name, got 513" in result.stderr
+
+
+def test_the_config_that_a_run_is_made_of_is_not_written_over(tmp_path: Path) -> None:
+    mine = tmp_path / "config.toml"
+    mine.write_text('preset = "smoke"  # mine\n')
+    result = call("--config", str(mine), "--out", str(tmp_path), *data(tmp_path / "data"))
+    assert (result.exit_code, "the run writes its own there; take another --out" in result.stderr) == (2, True)
+    assert mine.read_text() == 'preset = "smoke"  # mine\n'
+
+
+def test_a_folder_in_which_a_process_trains_takes_no_second_one(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    with occupied(out):
+        result = call("--preset", "smoke", "--out", str(out), *data(tmp_path / "data"), *settings())
+    assert (result.exit_code, "another process trains here" in result.stderr) == (2, True)
+    assert list(out.iterdir()) == []
+
+
+def test_a_full_gpu_is_answered_in_one_line() -> None:
+    says = r"the GPU's memory is full; lower --set batch\.micro_batch_tokens"
+    with pytest.raises(UsageFault, match=says), faults_in_one_line():
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
 
 def test_another_vocabulary_is_answered_with_the_setting_that_fits(tmp_path: Path) -> None:

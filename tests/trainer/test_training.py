@@ -133,6 +133,19 @@ def test_the_clock_goes_on_where_the_run_stopped(tmp_path: Path) -> None:
     assert resumed.clock.seconds == used
 
 
+def test_a_run_that_goes_on_knows_its_last_loss_and_how_long_its_steps_took(tmp_path: Path) -> None:
+    """So one whose time is over states no loss of 0, and one whose time is nearly over begins no step too many."""
+    interrupt = Interrupt()
+    recorder = interrupting(interrupt, after_step=5)
+    stopped = tiny.run(tmp_path, recorder=recorder, interrupt=interrupt, now=Clock(tick=0.5))
+    train(stopped)
+    resumed = tiny.run(tmp_path, resume=True)
+    assert resumed.state.train_loss == recorder.losses[-1]
+    assert len(stopped.budget.steps.recent) == 5
+    assert resumed.budget.steps.recent == stopped.budget.steps.recent
+    assert resumed.budget.steps.slowest_seconds > 0
+
+
 def test_the_budget_ends_a_run_in_time(tmp_path: Path) -> None:
     recorder = Recorder()
     settings = ("budget.train_seconds=60", "budget.max_steps=0", "budget.margin_seconds=1")
@@ -203,7 +216,7 @@ def test_warm_up_leaves_no_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("absent", "there is no checkpoint; start without --resume"),
+        ("absent", "there is no checkpoint to go on from; train anew with another --out"),
         ("cut", "got a damaged file"),
         ("other", "got another safetensors file"),
     ],

@@ -4,6 +4,7 @@ The runs under torchrun are real: two processes on the CPU, joined by gloo, star
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from trainer.world import World, world_from
 
 LOSS_TOLERANCE = 1e-5
 """Relative: two processes add the halves of a batch in another order than one process adds its micro-batches."""
+MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
@@ -37,6 +39,7 @@ def test_without_torchrun_there_is_one_process() -> None:
     alone = world_from({}, device="cpu")
     assert (alone.rank, alone.world_size, alone.is_main) == (0, 1, True)
     assert alone.told(1.5, 2) == (1.5, 2)
+    assert alone.largest(15) == 15
     tensor = torch.ones(2)
     alone.sum_(tensor)
     alone.spread_(tensor)
@@ -44,13 +47,20 @@ def test_without_torchrun_there_is_one_process() -> None:
 
 
 def test_torchrun_s_variables_are_read() -> None:
-    third = world_from({"RANK": "11", "WORLD_SIZE": "16", "LOCAL_RANK": "3"}, device="cpu")
+    third = world_from({"RANK": "11", "WORLD_SIZE": "16", "LOCAL_RANK": "3"} | MEETING, device="cpu")
     assert (third.rank, third.world_size, third.is_main) == (11, 16, False)
 
 
-@pytest.mark.parametrize("environ", [{"RANK": "0"}, {"RANK": "0", "WORLD_SIZE": "two", "LOCAL_RANK": "0"}])
-def test_half_set_variables_are_refused(environ: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match=r"WORLD_SIZE.*start with torchrun"):
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({"RANK": "0"} | MEETING, "WORLD_SIZE and LOCAL_RANK"),
+        ({"RANK": "0", "WORLD_SIZE": "two", "LOCAL_RANK": "0"} | MEETING, "WORLD_SIZE"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}, "MASTER_ADDR and MASTER_PORT"),
+    ],
+)
+def test_half_set_variables_are_refused(environ: dict[str, str], missing: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{missing}: .*start with torchrun"):
         world_from(environ, device="cpu")
 
 
@@ -84,6 +94,13 @@ def test_a_micro_batch_holds_one_window_at_least() -> None:
 def test_a_world_that_does_not_divide_the_batch_is_refused_with_those_that_do() -> None:
     with pytest.raises(ConfigError, match=r"3 processes cannot share the 8 windows .* start 2 or 4"):
         batch_shape(batch(8, 8), world(3))
+
+
+def test_a_batch_beyond_all_data_is_cut_at_once_for_the_data_to_refuse() -> None:
+    shape = batch_shape(batch(2**40, 2), world(2))
+    assert (shape.batch_windows, shape.step_windows) == (2, 2**40)
+    with pytest.raises(ConfigError, match="start 2 or 4"):
+        batch_shape(batch(2**40, 2), world(3))
 
 
 def test_the_faster_number_of_threads_is_taken() -> None:
@@ -136,9 +153,21 @@ def test_two_processes_give_the_curve_of_one_with_accumulation(tmp_path: Path) -
     assert together["val_bpb_rebuilt"] == pytest.approx(finished.claimed.val_bpb, abs=1e-3)
 
 
+def worker(launcher: int, *, rank: int) -> int:
+    """The process of a rank."""
+    children = [path.read_text().split() for path in Path(f"/proc/{launcher}/task").glob("*/children")]
+    pids = [int(pid) for line in children for pid in line]
+    (found,) = [pid for pid in pids if f"\0RANK={rank}\0".encode() in Path(f"/proc/{pid}/environ").read_bytes()]
+    return found
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_launcher_leaves_a_checkpoint_and_an_artifact(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "rank"), [(signal.SIGTERM, None), (signal.SIGINT, None), (signal.SIGTERM, 0), (signal.SIGTERM, 1)]
+)
+def test_a_signal_to_the_launcher_or_to_any_process_leaves_a_checkpoint_and_an_artifact(
+    tmp_path: Path, number: signal.Signals, rank: int | None
+) -> None:
     root = tmp_path / "run"
     command = [*TORCHRUN, *arguments(root, "budget.max_steps=1000000")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as launcher:
@@ -147,13 +176,26 @@ def test_a_signal_to_the_launcher_leaves_a_checkpoint_and_an_artifact(tmp_path: 
             assert launcher.poll() is None, launcher.communicate()[1].decode()
             assert time.monotonic() < deadline
             time.sleep(0.1)  # two other processes do the work
-        launcher.send_signal(number)
+        os.kill(launcher.pid if rank is None else worker(launcher.pid, rank=rank), number)
         launcher.communicate(timeout=60)
+    assert json.loads((root / "result.json").read_text())["ended_by"] == number.name
     artifact = container.read((root / "artifact.sgolf").read_bytes())
     assert artifact.manifest.claims is None
     assert artifact.manifest.training is not None
     assert artifact.manifest.training.steps >= 3
     assert (root / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_in_use_is_refused_by_every_process_at_once(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    root.mkdir()
+    (root / "metrics.jsonl").write_text("")
+    done = subprocess.run([*TORCHRUN, *arguments(root)], check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0
+    assert "this folder holds a run; take another --out" in done.stderr
+    assert "the first process could not begin the run; it says why" in done.stderr
+    assert "gloo" not in done.stderr
 
 
 def losses_so_far(root: Path) -> list[str]:
