@@ -30,7 +30,7 @@ WAIT_SECONDS = 1800.0
 POLL_SECONDS = 5.0
 WISHES = ("track", "valset", "class")
 MAX_SUMMARY_BYTES = 1_000_000  # GitHub takes 1 MiB a step
-TRY_AGAIN = frozenset({429, 502, 503, 504})
+TRY_AGAIN = frozenset({408, 429, 502, 503, 504})
 
 
 class Refused(Exception):

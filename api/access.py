@@ -14,6 +14,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import errors
+from api.floods import counted
 from api.pages import Viewer
 from api.resources import Held, Resources
 from api.store import tokens
@@ -41,7 +42,7 @@ class Access:
         token: absent for an anonymous reader.
         session: of a browser.
         bearer: the token's text as it was sent.
-        address: where the request comes from.
+        address: where the request comes from: an address, or a network of IPv6.
     """
 
     token: Token | None = None
@@ -85,8 +86,8 @@ class Access:
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from; a proxy's word for it has been believed or not before."""
-    return request.client.host if request.client else "unknown"
+    """Where a request comes from, as it is counted; a proxy's word for it has been believed or not before."""
+    return counted(request.client.host) if request.client else "unknown"
 
 
 async def authenticate(request: Request, held: Held, _token: ShownToken, _session: ShownSession) -> Access:

@@ -8,8 +8,9 @@ import asyncio
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,10 @@ BROKEN_PREFIX: Final = "broken"
 MAX_RETRIES: Final = 3
 RETRY_SECONDS: Final = 10
 """Of a request to S3. obstore's own ten in three minutes are longer than a client of ours waits for his 503."""
+UNFINISHED: Final = re.compile(r"[0-9a-f]{64}#[0-9]+")
+"""What obstore calls a file that is being written, before it gets its name."""
+UNFINISHED_SECONDS: Final = 3600.0
+"""No upload takes so long."""
 STORE_AWAY: Final = (BaseError, OSError)
 """What `put` and `get` raise when the store cannot be asked, as opposed to `BlobError`."""
 
@@ -110,6 +115,16 @@ class Blobs:
         except FileNotFoundError:
             return False
         return True
+
+    def forget_unfinished(self, *, older_seconds: float = UNFINISHED_SECONDS) -> None:
+        """Remove from a folder what processes that were killed in `put` have left in it; S3 keeps nothing of these."""
+        if self._folder is None:
+            return
+        oldest = time.time() - older_seconds
+        for path in (self._folder / PREFIX).glob("*#*"):
+            with suppress(OSError):  # another process removes it as well, or it stays
+                if UNFINISHED.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                    path.unlink()
 
     async def _is_torn(self, digest: str, size_bytes: int) -> bool:
         meta = await obstore.head_async(self._store, f"{PREFIX}/{digest}")

@@ -26,7 +26,7 @@ READ_SECONDS: Final = 90.0
 UPLOAD_PART_BYTES: Final = 65_536
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 10.0
-BUSY: Final = frozenset({429, 502, 503, 504})
+BUSY: Final = frozenset({408, 429, 502, 503, 504})
 """Answers that are worth asking again."""
 
 Sent = Callable[[int, int], None]

@@ -34,18 +34,24 @@ def upgrade(data: Path | None) -> None:
 def dump(file: Path, data: Path | None) -> None:
     """Write one consistent state to FILE.
 
-    The server may run meanwhile. Copy the artifacts and the signing keys after it: FILE names them and does not hold
-    them.
+    The server may run meanwhile. Copy the artifacts, the signing keys and the validation sets after it: FILE does not
+    hold them.
     """
     settings = settings_with(data=data)
     with faults_told(), reached(settings) as dsn:
         dumping.dump(dsn, file, binaries=settings.postgres)
     click.echo(
         f"{file}: {file.stat().st_size:,} bytes; copy these next, for it does not hold them:\n"
-        f"  artifacts     {settings.blob_url}\n"
-        f"  signing key   {settings.key_file}",
+        f"  artifacts        {settings.blob_url}\n"
+        f"  signing key      {_here(settings.key_file)}\n"
+        f"  validation sets  {_here(settings.valset_folder)}",
         err=True,
     )
+
+
+def _here(path: Path) -> str:
+    """A path of the workers, who may be elsewhere."""
+    return str(path) if path.exists() else "with the workers, not here"
 
 
 @db.command(epilog="Example: seedgolf db restore backup.dump --data new-server")

@@ -6,6 +6,7 @@ must not lock the others out, so a credential that has held is let through, and 
 
 import hashlib
 from collections import OrderedDict
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from limits import RateLimitItemPerMinute
@@ -20,6 +21,17 @@ REQUESTS_PER_MINUTE: Final = 6_000
 WINDOW_SECONDS: Final = 60
 MAX_GOOD: Final = 10_000
 """Credentials that have held, of which the digests are kept."""
+
+
+def counted(address: str) -> str:
+    """Under what a client's address is counted: one of IPv6 under its /64, which is a whole network in one hand."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address  # not every server names an address
+    if not isinstance(found, IPv6Address):
+        return address
+    return str(found.ipv4_mapped or IPv6Network((int(found), 64), strict=False))
 
 
 class Floods:

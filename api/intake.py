@@ -65,7 +65,7 @@ async def take(request: Request, held: Resources, access: Access, wishes: Wishes
         ApiError: it is refused.
         OverQuota: the owner may not start a run now.
     """
-    async with held.slots.taken():
+    async with held.slots.taken(access.holder.owner):
         body = await upload.read(request, cap=held.cap_bytes, pace=held.pace)
         access.check_csrf(request.headers.get(CSRF_HEADER) or body.fields.get(CSRF_FIELD))
         new = await _examined(body, held, access, wishes.or_of(body.fields))

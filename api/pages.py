@@ -53,11 +53,32 @@ def home(
     *,
     mine: Sequence[JobLine],
     everyones: Sequence[JobLine] | None = None,
+    offset: int = 0,
+    older: int | None = None,
     tracks: Sequence[str],
     valsets: Sequence[str],
 ) -> HTMLResponse:
-    """The form to upload, one's own submissions, and for an operator everyone's; no page says whose a job is."""
-    return page("home.html", viewer, mine=mine, everyones=everyones, tracks=tracks, valsets=valsets)
+    """The form to upload, one's own submissions, and for an operator everyone's; no page says whose a job is.
+
+    Args:
+        viewer: who looks.
+        mine: the viewer's own submissions.
+        everyones: those of all, for an operator.
+        offset: how many submissions the lists leave out, the last ones.
+        older: the offset at which they go on; None where they end here.
+        tracks: to choose from.
+        valsets: to choose from.
+    """
+    return page(
+        "home.html",
+        viewer,
+        mine=mine,
+        everyones=everyones,
+        offset=offset,
+        older=older,
+        tracks=tracks,
+        valsets=valsets,
+    )
 
 
 def run(viewer: Viewer, job: JobView, events: Sequence[EventRow]) -> HTMLResponse:

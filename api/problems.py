@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Match, Mount
 
 from api import errors, pages
 from api.accept import prefers_html
@@ -36,6 +37,7 @@ from verifier.data_errors import DataError
 LOG: Final = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
+METHODS: Final = ("DELETE", "GET", "HEAD", "POST")
 OPEN_AGAIN: Final = '<!doctype html><title>seedgolf</title><meta http-equiv="refresh" content="0">'
 """Loads its own address once more, which then is this site's own request."""
 
@@ -65,7 +67,17 @@ HANDLED: Final[tuple[type[Exception], ...]] = (
 
 async def handle(request: Request, error: Exception) -> Response:
     """Answer with the refusal that an exception amounts to."""
-    return answer(request, translate(error), headers=getattr(error, "headers", None))
+    refusal = translate(error)
+    headers = {"Allow": _allowed(request)} if isinstance(refusal, errors.MethodNotAllowed) else {}
+    return answer(request, refusal, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the request's path (RFC 9110, 15.5.6); the framework names those of one route, or none."""
+    routes = [route for route in request.app.router.routes if not isinstance(route, Mount)]
+    asked = ((name, {**request.scope, "method": name}) for name in METHODS)
+    found = [name for name, scope in asked if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return ", ".join(found) or "GET, HEAD"  # of a mounted folder of files
 
 
 def translate(error: Exception) -> ApiError:
@@ -160,10 +172,16 @@ def answer(request: Request, error: ApiError, *, headers: dict[str, str] | None 
 
 
 def _log_in(request: Request) -> Response:
-    """To the login page. A link on another site brings no strict cookie, so it is opened again from here first."""
+    """To the login page. A link on another site brings no strict cookie, so it is opened again from here first.
+
+    htmx would follow a redirect and put what it finds there, which is nothing, in the place of what the reader sees.
+    """
+    login = f"/login?next={quote(_asked_for(request))}"
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"HX-Redirect": login})
     if request.headers.get("sec-fetch-site") == "cross-site":
         return HTMLResponse(OPEN_AGAIN)
-    return RedirectResponse(f"/login?next={quote(_asked_for(request))}", 303)
+    return RedirectResponse(login, 303)
 
 
 def _asked_for(request: Request) -> str:

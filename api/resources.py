@@ -16,6 +16,7 @@ from api.metrics import Metrics
 from api.places import Places
 from api.prechecking import Prechecker
 from api.settings import Settings
+from api.slots import Slots
 from api.store.submitting import Quota
 from api.sweep import sweep_forever
 from api.waiting import Hub
@@ -35,7 +36,8 @@ class Resources:
     blobs: Blobs
     prechecker: Prechecker
     hub: Hub
-    slots: upload.Slots
+    slots: Slots
+    downloads: Slots
     pace: upload.Pace
     waiters: Places
     streams: Places
@@ -63,15 +65,18 @@ async def opened(settings: Settings, tracks: Mapping[str, Track], metrics: Metri
     engine, hub = database.engine(settings.database), Hub(database.psycopg_dsn(settings.database))
     loops = [asyncio.create_task(hub.run()), asyncio.create_task(sweep_forever(engine))]
     try:
+        blobs = Blobs(settings.blob_url)
+        await asyncio.to_thread(blobs.forget_unfinished)
         async with Prechecker({}) as prechecker:
             yield Resources(
                 settings=settings,
                 tracks=tracks,
                 engine=engine,
-                blobs=Blobs(settings.blob_url),
+                blobs=blobs,
                 prechecker=prechecker,
                 hub=hub,
-                slots=upload.Slots(),
+                slots=Slots(),
+                downloads=Slots(),
                 pace=upload.Pace(),
                 waiters=Places(MAX_WAITERS, per_client=MAX_PER_CLIENT),
                 streams=Places(MAX_STREAMS, per_client=MAX_PER_CLIENT),

@@ -23,10 +23,12 @@ def own_place() -> Iterator[Path]:
     for place in Path(before).glob(f"{PREFIX}*"):
         if _is_left(place):
             shutil.rmtree(place, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    new = Path(tempfile.mkdtemp(prefix=f"new-{PREFIX}"))
+    descriptor = os.open(new / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    # only now under the name that others look for: one without a lock would be taken for a dead worker's
+    folder = new.rename(new.with_name(new.name.removeprefix("new-")))
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         tempfile.tempdir = str(folder)
         yield folder
     finally:
@@ -36,7 +38,7 @@ def own_place() -> Iterator[Path]:
 
 
 def _is_left(place: Path) -> bool:
-    """Whether a worker's place has no worker; one that is being made has no lock file yet, and is left alone."""
+    """Whether a worker's place has no worker."""
     try:
         descriptor = os.open(place / LOCK_FILE, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:

@@ -6,6 +6,7 @@ Ending: no new connection is taken, `wait` and event streams are answered at onc
 """
 
 import argparse
+import logging
 import sys
 from types import FrameType
 from typing import Final
@@ -15,8 +16,12 @@ from fastapi import FastAPI
 
 from api import logs
 from api.app import create_app
-from api.settings import Settings, load
+from api.settings import BadSetting, Settings, load
+from verifier.data_errors import DataError
 
+LOG: Final = logging.getLogger(__name__)
+
+OK, BAD_SETTING = 0, 2
 FINISH_SECONDS: Final = 15
 KEEP_ALIVE_SECONDS: Final = 30
 MAX_HEAD_BYTES: Final = 32 * 1024
@@ -37,17 +42,25 @@ class Server(uvicorn.Server):
             resources.hub.close()
 
 
-def main() -> None:
-    """Serve until a signal comes."""
+def main() -> int:
+    """Serve until a signal comes; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--held", action="store_true", help="serve only when standard input ends")
     held = parser.parse_args().held
     logs.set_up()
-    settings = load()
-    app = create_app(settings)
+    try:
+        settings = load()
+        app = create_app(settings)
+    except (BadSetting, DataError, OSError) as error:
+        LOG.error("%s", error)  # noqa: TRY400 - the message says it all
+        return BAD_SETTING
+    if settings.database is None:
+        LOG.error("SEEDGOLF_DATABASE: expected the DSN of the service's database, got nothing")
+        return BAD_SETTING
     if held:
         sys.stdin.buffer.read()
     serve(app, settings)
+    return OK
 
 
 def serve(app: FastAPI, settings: Settings) -> None:
@@ -67,4 +80,4 @@ def serve(app: FastAPI, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,6 +17,7 @@ PREFIX: Final = "SEEDGOLF_"
 DEFAULT_PORT: Final = 8765
 BASE_URL: Final = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
 """Without a path: the pages lie at the root of their host."""
+BLOBS: Final = r"^(s3://[^/]|file:///)"
 EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
 
@@ -54,7 +55,7 @@ class Settings(BaseModel):
     data: Path = Field(default_factory=lambda: Path.home() / ".local" / "share" / "seedgolf" / "server")
     database: str | None = None
     postgres: Path | None = None
-    blobs: str | None = None
+    blobs: Annotated[str, Field(pattern=BLOBS)] | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = DEFAULT_PORT
     base_url: Annotated[str, Field(pattern=BASE_URL)] | None = None

@@ -21,6 +21,7 @@ from api.client_errors import BadAddress, ClientError, NotReached, Refused
 from api.hardware_class import HardwareClass
 from api.settings import BadSetting, load
 from api.states import VERDICTS
+from artifact.finite_range import FiniteRange
 from artifact.format import limits
 from artifact.usage_fault import UsageFault
 from verifier import render_markdown, render_terminal
@@ -56,7 +57,7 @@ class NoVerdict(click.ClickException):
 @click.option("--track", metavar="NAME", help="Limits.  [default: the first track that lists the set]")
 @click.option("--class", "worker_class", type=CLASSES, help="Workers to ask.  [default: the server's choice]")
 @click.option("--wait", is_flag=True, help="Wait for the verdict, and print the report.")
-@click.option("--wait-seconds", type=click.FloatRange(0, min_open=True), help="Wait no longer than this.")
+@click.option("--wait-seconds", type=FiniteRange(0, min_open=True), help="Wait no longer than this.")
 @click.option("--summary", type=FILE_TO_WRITE, help="Append the report as Markdown, for a CI job's summary.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report, or the job without --wait, as JSON.")
 def submit(

@@ -1,13 +1,12 @@
-"""Reading an uploaded artifact: bounded in size, in time and in number, and nothing is left of one that ends early.
+"""Reading an uploaded artifact: bounded in size and in time, and nothing is left of one that ends early.
 
-The body is counted while it streams. As many bodies as there are slots lie in memory at once; further requests wait
-with their bodies unread. The caller has authenticated the request before anything here runs.
+The body is counted while it streams. The caller has authenticated the request and holds a place in memory for it
+(`api/slots.py`); who waits for one has his body unread.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,11 +20,8 @@ from verifier.tracks import Track
 
 FRAMING_BYTES: Final = 64 * 1024
 """What a multipart form may need besides its file."""
-SLOTS: Final = 8
-SLOT_PATIENCE_SECONDS: Final = 30.0
 LEAST_BYTES_PER_SECOND: Final = 64 * 1024
 WINDOW_SECONDS: Final = 10.0
-RETRY_SECONDS: Final = 10
 RAW: Final = "application/octet-stream"
 FORM: Final = "multipart/form-data"
 
@@ -56,33 +52,6 @@ class Pace:
 def cap_bytes(tracks: Iterable[Track]) -> int:
     """The largest body that can hold a file within any track's limit."""
     return max(track.limit_bytes for track in tracks) + FRAMING_BYTES
-
-
-class Slots:
-    """Places for bodies in memory."""
-
-    def __init__(self, count: int = SLOTS, *, patience_seconds: float = SLOT_PATIENCE_SECONDS) -> None:
-        self._free = asyncio.Semaphore(count)
-        self._patience_seconds = patience_seconds
-
-    @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
-        """Hold a place.
-
-        Raises:
-            Busy: none became free in time.
-        """
-        try:
-            async with asyncio.timeout(self._patience_seconds):
-                await self._free.acquire()
-        except TimeoutError:
-            raise errors.Busy(
-                "all places for uploads are taken", hint="try again", retry_after_seconds=RETRY_SECONDS
-            ) from None
-        try:
-            yield
-        finally:
-            self._free.release()
 
 
 def form_boundary(request: Request) -> bytes | None:

@@ -1,10 +1,11 @@
 """What there is: leaderboard, comparison, artifacts, tracks, validation sets, keys, one's own submissions."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import TypeAdapter
 
@@ -12,12 +13,12 @@ from api import errors, pages
 from api.accept import prefers_html
 from api.access import Asked, Reader, TokenReader, viewer
 from api.openapi import also_page, of_type, read_refusals, refusals
+from api.paced import PacedResponse
 from api.pages import Filters
 from api.parameters import ArtifactDigest, TrackName, ValsetName
 from api.resources import Held
 from api.schemas import ArtifactViewJson, JobLineJson, KeyJson, LeaderboardJson, ValsetJson
 from api.store import keys, leaderboard, valsets
-from api.store.tokens import Scope
 from api.store.valsets import KnownValset
 from verifier.tracks import Track
 
@@ -33,21 +34,30 @@ def json_of(model: Any, values: Any) -> Response:  # noqa: ANN401 - any type tha
     return Response(TypeAdapter(model).dump_json(values), media_type="application/json")
 
 
-@router.get("/", response_model=tuple[JobLineJson, ...], responses=read_refusals() | also_page("One's submissions."))
+@router.get("/", response_model=tuple[JobLineJson, ...], responses=read_refusals(422) | also_page("One's submissions."))
 @router.get(
-    "/submissions", response_model=tuple[JobLineJson, ...], responses=read_refusals() | also_page("One's submissions.")
+    "/submissions",
+    response_model=tuple[JobLineJson, ...],
+    responses=read_refusals(422) | also_page("One's submissions."),
 )
-async def home(request: Request, held: Held, access: Reader) -> Response:
+async def home(request: Request, held: Held, access: Reader, limit: Limit = LAST, offset: Offset = 0) -> Response:
     """One's own last submissions; for a browser the home page with the form to upload, for its operator with all."""
-    is_admin = access.token is not None and access.token.allows(Scope.ADMIN)
+    found = partial(leaderboard.last_submitted, limit=limit + 1, offset=offset)
     async with held.engine.connect() as connection:
-        mine = await leaderboard.last_submitted(connection, access.token.owner, LAST) if access.token else []
-        everyones = await leaderboard.last_submitted(connection, None, LAST) if is_admin else None
+        mine = await found(connection, access.token.owner) if access.token else []
+        everyones = await found(connection, None) if access.is_admin else None
         known = await valsets.known(connection)
     if not prefers_html(request):
-        return json_of(list[JobLineJson], [JobLineJson(**asdict(line)) for line in mine])
-    names = sorted({one.name for one in known})
-    return pages.home(viewer(access, held), mine=mine, everyones=everyones, tracks=list(held.tracks), valsets=names)
+        return json_of(list[JobLineJson], [JobLineJson(**asdict(line)) for line in mine[:limit]])
+    return pages.home(
+        viewer(access, held),
+        mine=mine[:limit],
+        everyones=None if everyones is None else everyones[:limit],
+        offset=offset,
+        older=offset + limit if max(len(mine), len(everyones or ())) > limit else None,
+        tracks=list(held.tracks),
+        valsets=sorted({one.name for one in known}),
+    )
 
 
 @router.get(
@@ -92,9 +102,16 @@ async def show_leaderboard(
     return pages.leaderboard(viewer(access, held), shown, filters)
 
 
+async def download_place(held: Held, access: TokenReader) -> AsyncIterator[None]:
+    """A place for an artifact in memory, free again when its reader has it."""
+    async with held.downloads.taken(access.holder.owner):
+        yield
+
+
 @router.get(
     "/artifacts/{sha256}.sgolf",
     response_class=Response,
+    dependencies=[Depends(download_place)],
     responses=refusals(401, 403, 404) | of_type("The file.", "application/octet-stream"),
 )
 async def download(held: Held, _: TokenReader, sha256: ArtifactDigest) -> Response:
@@ -104,7 +121,7 @@ async def download(held: Held, _: TokenReader, sha256: ArtifactDigest) -> Respon
     if found is None:
         raise errors.NotFound(where="artifact", expected="the digest of an artifact", got="another one")
     headers = {"Content-Disposition": f'attachment; filename="{sha256[:16]}.sgolf"'}
-    return Response(await held.blobs.get(sha256), media_type="application/octet-stream", headers=headers)
+    return PacedResponse(await held.blobs.get(sha256), media_type="application/octet-stream", headers=headers)
 
 
 @router.get(

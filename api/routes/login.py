@@ -30,6 +30,7 @@ async def form(
     link: Annotated[str | None, Query(min_length=1, max_length=MAX_SECRET)] = None,
 ) -> Response:
     """The form, or with a one-time link a session."""
+    await held.floods.note_request(address_of(request))
     if link is None:
         return pages.login(_nobody(held), next_path=_own_path(next_path))
     await held.floods.check_address(address_of(request), link)
@@ -54,6 +55,7 @@ async def log_in(
     """Exchange a token for a session."""
     if "origin" in request.headers and not has_own_origin(request):
         raise errors.ForeignOrigin(expected="an Origin header with this server's address")
+    await held.floods.note_request(address_of(request))
     await held.floods.check_address(address_of(request), token)
     async with held.engine.begin() as connection:
         found = await tokens.find(connection, token.strip())

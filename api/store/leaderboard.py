@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.hardware_class import HardwareClass
 from api.states import State
 from api.store.tables import artifacts, jobs, reports, submissions
-from verifier.report import SizeRecord, parse
+from verifier.report import BadReport, SizeRecord, parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +79,14 @@ async def leaderboard(
         connection: to the database.
         track_name: only of this track; None for all.
         valset_name: only on this validation set; None for all.
-        best_per_name: of artifacts with one name and one first submitter only the best.
+        best_per_name: of artifacts with one name and one first submitter only the best, on each validation set: scores
+            on different sets do not compare.
         limit: how many.
         offset: after so many.
     """
     accepted = _accepted(track_name, valset_name)
     if best_per_name:
-        key = (accepted.selected_columns.first_owner, accepted.selected_columns.artifact_name)
+        key = tuple(accepted.selected_columns[name] for name in ("first_owner", "artifact_name", "valset_sha256"))
         accepted = accepted.ext(distinct_on(*key)).order_by(*key, jobs.c.val_bpb, jobs.c.finished_at, jobs.c.id)
     best = accepted.subquery()
     order = (best.c.val_bpb, best.c.finished_at, best.c.job_id)
@@ -114,14 +115,16 @@ def _accepted(track_name: str | None, valset_name: str | None) -> Select[Any]:
     return query if valset_name is None else query.where(jobs.c.valset_name == valset_name)
 
 
-async def last_submitted(connection: AsyncConnection, owner: str | None, limit: int = 50) -> list[JobLine]:
-    """The jobs that an owner, or for None anybody, has submitted, the last submitted first."""
+async def last_submitted(
+    connection: AsyncConnection, owner: str | None, *, limit: int = 50, offset: int = 0
+) -> list[JobLine]:
+    """The jobs that an owner, or for None anybody, has submitted, the last submitted first, from the `offset`-th on."""
     last = select(submissions.c.job_id, func.max(submissions.c.submitted_at).label("at"))
     if owner is not None:
         last = last.where(submissions.c.owner == owner)
     found = last.group_by(submissions.c.job_id).subquery()
     query = _lines(found.c.at).join(found, found.c.job_id == jobs.c.id)
-    return await _read_lines(connection, query.order_by(found.c.at.desc(), jobs.c.id).limit(limit))
+    return await _read_lines(connection, query.order_by(found.c.at.desc(), jobs.c.id).limit(limit).offset(offset))
 
 
 async def artifact(connection: AsyncConnection, sha256: str) -> ArtifactView | None:
@@ -136,12 +139,15 @@ async def artifact(connection: AsyncConnection, sha256: str) -> ArtifactView | N
 
 
 async def artifact_size(connection: AsyncConnection, sha256: str) -> SizeRecord | None:
-    """Where an artifact's bytes went, by its last report; None before there is one."""
+    """Where an artifact's bytes went, by its last report; None before there is one, and of another release's."""
     of_artifact = (
         select(reports.c.raw).join(jobs, jobs.c.id == reports.c.job_id).where(jobs.c.artifact_sha256 == sha256)
     )
     raw = (await connection.execute(of_artifact.order_by(jobs.c.finished_at.desc()).limit(1))).scalar_one_or_none()
-    return None if raw is None else parse(raw).size
+    try:
+        return None if raw is None else parse(raw).size
+    except BadReport:
+        return None
 
 
 def _lines(submitted_at: Any) -> Select[Any]:  # noqa: ANN401 - a column

@@ -43,7 +43,7 @@ class Runner:
 
     def started(self, command: list[str], environ: dict[str, str]) -> Ended:
         """The end of any command that writes the two files."""
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=300)
         assert done.stderr == ""
         output, summary = (self.folder / name for name in ("output", "summary"))
         lines = output.read_text().splitlines() if output.exists() else []
@@ -125,13 +125,13 @@ def test_a_redirect_does_not_take_the_token_to_another_server(ci: Runner) -> Non
         assert caught == []
 
 
-def test_a_busy_server_is_asked_again_when_it_says(ci: Runner) -> None:
-    busy = [Answer(status=status, headers={"Retry-After": "0"}) for status in (503, 429, 502)]
+def test_a_busy_server_or_a_slow_line_is_asked_again_when_it_says(ci: Runner) -> None:
+    busy = [Answer(status=status, headers={"Retry-After": "0"}) for status in (503, 429, 502, 408)]
     with scripted(*busy, Answer(body=ACCEPTED), REPORT) as (url, seen):
         ended = ci.run(url, "--wait", "")  # as a workflow hands on a variable that is not set
     assert ended.code == 0
-    assert ended.said.count("; trying again\n") == 3
-    assert [request.method for request in seen] == ["POST", "POST", "POST", "POST", "GET"]
+    assert ended.said.count("; trying again\n") == 4
+    assert [request.method for request in seen] == ["POST", "POST", "POST", "POST", "POST", "GET"]
 
 
 def test_a_server_that_wants_more_patience_than_there_is_gives_no_verdict(ci: Runner) -> None:
@@ -154,7 +154,8 @@ def test_a_verdict_that_does_not_come_in_time_is_none(ci: Runner) -> None:
 def test_the_wait_is_over_when_it_is_over_however_long_a_request_may_take(ci: Runner) -> None:
     with scripted(Answer(body=job("running"))) as (url, seen):
         ended = ci.run(url, "--wait", "1", "--poll-seconds", "0.6")
-    assert (ended.code, len(seen)) == (3, 2)
+    assert ended.code == 3
+    assert len(seen) <= 2, "a machine that stalls has no time for the second"
 
 
 def test_without_waiting_the_job_is_only_submitted(ci: Runner) -> None:

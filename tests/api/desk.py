@@ -41,7 +41,7 @@ from verifier.tracks import Track, load_tracks
 ROOT = Path(__file__).parents[2]
 TRACK = load_tracks()["local"]
 PLENTY = Quota(verdicts=1000, window_seconds=86_400, unfinished=1000)
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120
 
 ACCEPTS = "answer()"
 """A judge that accepts at once."""
@@ -192,7 +192,7 @@ class Desk:
         for _ in range(3):
             self.start_worker(killer)
         async with asyncio.TaskGroup() as group:
-            sweeping = group.create_task(sweep_forever(self.engine, lost_seconds=1, every_seconds=0.2))
+            sweeping = group.create_task(sweep_forever(self.engine, lost_seconds=2, every_seconds=0.2))
             view = await self.until(job_id, lambda view: view.state is State.FAILED)
             sweeping.cancel()
         return view
@@ -201,7 +201,7 @@ class Desk:
         self, judge: str | None = None, *, environ: Mapping[str, str] | None = None, **timing: float
     ) -> subprocess.Popen[bytes]:
         """Start a worker process whose judge is a script, or the real one."""
-        clocks = {"heartbeat": 0.3, "lost": 2.0, "sweep": 0.2, "poll": 0.2, "retry": [0.0, 0.0]} | timing
+        clocks = {"heartbeat": 0.3, "lost": 4.0, "sweep": 0.2, "poll": 0.2, "retry": [0.0, 0.0]} | timing
         command = [] if judge is None else self.judge_command(judge)
         arguments = json.dumps({"timing": clocks, "command": command})
         environ = self.settings.environ() | {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | dict(environ or {})

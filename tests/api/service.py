@@ -18,10 +18,10 @@ from api.floods import Floods
 from api.hardware_class import HardwareClass
 from api.resources import Resources
 from api.settings import Settings
+from api.slots import Slots
 from api.store import tokens, valsets
 from api.store.tables import metadata
 from api.store.tokens import NewToken, Scope
-from api.upload import Slots
 from tests.verifier.entries import Arena
 
 URL = "http://localhost:8765"

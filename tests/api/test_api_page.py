@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from api import errors, floods, middleware, resources, upload, waiting
+from api import errors, floods, middleware, paced, resources, slots, upload, waiting
 from api.app import create_app
 from api.settings import Settings
 from verifier import choice, compare_errors, report, tracks, valset_registry
@@ -30,14 +30,17 @@ def _incomparable() -> set[str]:
 
 def test_the_documents_name_every_limit() -> None:
     text, pace = DOCS.read_text(), upload.Pace()
+    slow = f"less than {paced.PART_BYTES:,} bytes in {paced.PATIENCE_SECONDS:g} s"
+    places = f"{slots.SLOTS}, of one owner {slots.SLOTS // 2}; others wait up to {slots.PATIENCE_SECONDS:g} s"
     for line in (
         f"| body of an upload | the largest track's limit + {upload.FRAMING_BYTES:,} bytes |",
         f"| rate of an upload | at least {pace.bytes_per_second:,} bytes/s over {pace.window_seconds:g} s |",
-        f"| uploads in memory of a process | {upload.SLOTS}; others wait up to {upload.SLOT_PATIENCE_SECONDS:g} s |",
+        f"| uploads in memory of a process | {places} |",
+        f"| downloads of artifacts from a process | {places}. A reader who takes {slow} is left |",
         f"| body of any other request | {middleware.FORM_BYTES:,} bytes |",
         f"| requests that `wait` | {resources.MAX_WAITERS} a process, {resources.MAX_PER_CLIENT} a token;",
         f"| event streams | {resources.MAX_STREAMS} a process, {resources.MAX_PER_CLIENT} a token |",
-        f"| wrong credentials | {floods.WRONG_PER_MINUTE} a minute and address;",
+        f"| wrong credentials | {floods.WRONG_PER_MINUTE} a minute and address (IPv6: /64 network);",
         f"| requests | {floods.REQUESTS_PER_MINUTE:,} a minute and token,",
         f"`wait=` (0 to {waiting.MAX_WAIT_SECONDS} s)",
     ):

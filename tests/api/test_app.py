@@ -74,6 +74,12 @@ def test_a_report_of_another_release_is_served_as_bytes_and_said_to_be_one(servi
     assert service.get(f"/reports/{job_id}", **HTML).status_code == 422
 
 
+def test_an_artifact_has_a_page_when_another_release_wrote_its_report(service: Service) -> None:
+    artifact = service.submit(b"junk")["artifact"]["sha256"]
+    service.execute(update(tables.reports).values(raw=b'{"schema_id": "seedgolf-report/0"}'))
+    assert service.get(f"/artifacts/{artifact}", **HTML).status_code == 200
+
+
 def test_a_report_without_signature_or_verdict_is_not_there_yet(service: Service, arena: Arena) -> None:
     unsigned = service.get(f"/reports/{service.submit(b'junk')['id']}.dsse")
     assert (unsigned.status_code, unsigned.json()["code"]) == (404, "not-signed")
@@ -93,6 +99,16 @@ def test_pages_are_for_browsers_and_json_for_everybody_else(service: Service, ar
         assert service.get("/tracks", Accept=accept).headers["content-type"] == "application/json", accept
     missing = service.get(f"/verify/{'0' * 64}", **HTML)
     assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_ones_submissions_go_on_behind_the_last_fifty(service: Service) -> None:
+    ids = [service.submit(bytes([number]))["id"] for number in range(3)][::-1]
+    pages = [service.get(f"/submissions?limit=2&offset={offset}").json() for offset in (0, 2, 4)]
+    assert [[line["job_id"] for line in page] for page in pages] == [ids[:2], ids[2:], []]
+    assert "/submissions?offset=2" in service.get("/?limit=2", **HTML).text
+    assert "/submissions?offset=" not in service.get("/submissions?limit=2&offset=2", **HTML).text
+    assert "Nothing yet" not in service.get("/submissions?offset=3", **HTML).text
+    assert service.get("/submissions?limit=501").status_code == 422
 
 
 def test_the_openapi_document_and_its_page_need_read_and_fetch_nothing(service: Service) -> None:

@@ -2,13 +2,20 @@
 
 import asyncio
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from api.blobs import STORE_AWAY, BlobBroken, BlobMissing, Blobs
+from api.settings import Settings
+from tests.api.processes import ROOT
 from tests.api.s3 import BUCKET, S3
+from tests.api.service import running
 
 DATA = b"an artifact" * 1000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -80,6 +87,39 @@ def test_the_folder_is_its_owners_alone(tmp_path: Path) -> None:
     assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
 
 
+KILLED = f"""
+import asyncio, resource, signal
+from api.blobs import Blobs
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+asyncio.run(Blobs("URL").put("{DIGEST}", bytes({len(DATA)})))
+"""
+"""Dies while it writes."""
+
+
+def test_what_a_process_that_was_killed_in_a_put_has_left_goes_with_a_start_an_hour_later(
+    dsn: str, tmp_path: Path
+) -> None:
+    settings = Settings(data=tmp_path, database=dsn)
+    blobs = Blobs(settings.blob_url)
+    asyncio.run(blobs.put(DIGEST.replace("0", "1"), DATA))
+    (kept,) = blobs_of(settings)
+    killed = subprocess.run([sys.executable, "-c", KILLED.replace("URL", settings.blob_url)], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGXFSZ
+    (left,) = blobs_of(settings) - {kept}
+    with running(settings):
+        assert blobs_of(settings) == {kept, left}, "an upload of now, perhaps"
+    for path in (kept, left):
+        os.utime(path, (0, 0))
+    with running(settings):
+        assert blobs_of(settings) == {kept}
+
+
+def blobs_of(settings: Settings) -> set[Path]:
+    return set((settings.data / "blobs" / "sha256").iterdir())
+
+
 def test_a_store_that_is_away_is_said_within_seconds(s3: S3) -> None:
     blobs = Blobs(f"s3://{BUCKET}")
     s3.stop()
@@ -87,7 +127,7 @@ def test_a_store_that_is_away_is_said_within_seconds(s3: S3) -> None:
     async def story() -> None:
         for asked in (blobs.put(DIGEST, DATA), blobs.get(DIGEST)):
             with pytest.raises(STORE_AWAY):
-                await asyncio.wait_for(asked, 10)  # 0.3 s on a 2-core AMD EPYC; obstore's default is minutes
+                await asyncio.wait_for(asked, 60)  # 0.3 s on a 2-core AMD EPYC; obstore's default is minutes
 
     asyncio.run(story())
 

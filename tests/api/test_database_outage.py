@@ -46,7 +46,8 @@ def test_a_restart_of_the_database_costs_no_run_and_no_worker(mortal: Mortal) ->
 
     async def story() -> None:
         job = (await desk.submit(b"one")).job_id
-        worker = desk.start_worker("begin('score')\nwhile 'go' not in open(notes).read(): time.sleep(0.02)\nanswer()")
+        judge = "begin('score')\nwhile 'go' not in open(notes).read(): time.sleep(0.02)\nanswer()"
+        worker = desk.start_worker(judge, lost=20)  # three times that is its patience: a server may start slowly
         await desk.until(job, lambda view: view.stage == "score")
         mortal.kill()
         await asyncio.sleep(1)  # several heartbeats fail
@@ -66,14 +67,14 @@ def test_a_worker_whose_database_stays_away_ends_with_its_judge(mortal: Mortal) 
 
     async def story() -> None:
         job = (await desk.submit(b"one")).job_id
-        worker = desk.start_worker(NEVER_ENDS, lost=0.5)
+        worker = desk.start_worker(NEVER_ENDS, lost=2)
         await desk.until(job, lambda view: view.stage == "score")
         (pid,) = desk.judge_pids
         mortal.kill()
-        assert worker.wait(timeout=30) != 0
+        assert worker.wait(timeout=desks.DEADLINE_SECONDS) != 0
         assert not is_alive(pid)
         mortal.server.start()
-        desk.start_worker(ACCEPTS, lost=0.5)
+        desk.start_worker(ACCEPTS, lost=2)
         view = await desk.until(job, lambda view: view.verdict is not None)
         assert (view.state, len(view.lost_workers)) == (State.ACCEPTED, 1)
 

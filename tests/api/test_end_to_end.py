@@ -43,7 +43,7 @@ def live(dsn: str, arena: Arena, tmp_path: Path) -> Iterator[Live]:
         api_server(settings, log) as (url, server),
         httpx2.Client(base_url=url, headers=bearer(new_token(dsn, "alice").text), timeout=60) as client,
     ):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not client.get("/valsets").json():
             assert time.monotonic() < deadline, "the worker has announced no set"
         yield Live(client=client, server=server, log=log)

@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import update
+from starlette.requests import Request
 
+from api.access import address_of
 from api.floods import Floods
 from api.store import tables
 from tests.api.service import Service
@@ -34,8 +37,30 @@ def test_a_flood_of_an_anonymous_readers_requests_is_429(service: Service) -> No
         assert service.client.get("/badge/nobody.svg").status_code == 429
 
 
+def test_a_flood_of_logins_is_429_though_the_token_holds(service: Service) -> None:
+    with service.changed(floods=Floods(requests=2)):
+        answers = [service.client.post("/login", data={"token": service.alice}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [303, 303, 429]
+        assert service.client.get("/login").status_code == 429
+
+
 def test_a_flood_of_one_tokens_requests_is_429(service: Service) -> None:
     with service.changed(floods=Floods(requests=2)):
         answers = [service.get("/tracks").status_code for _ in range(3)]
         assert answers == [200, 200, 429]
         assert service.get("/tracks", service.token("bob")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "under"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_addresses_of_one_ipv6_network_are_counted_as_one_client(address: str, under: str) -> None:
+    assert address_of(Request({"type": "http", "client": (address, 1)})) == under

@@ -84,7 +84,7 @@ def test_a_worker_is_known_with_its_machine_while_it_lives_and_after_it_has_left
         assert (worker.is_alive, worker.ended_at) == (True, None)
         assert worker.keyid == load_or_make(desk.settings.key_file).public.keyid
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=DEADLINE_SECONDS) == 0
         (worker,) = await known(desk)
         assert (worker.is_alive, worker.ended_at is None) == (False, False)
 

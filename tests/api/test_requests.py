@@ -82,6 +82,24 @@ def test_a_probe_may_ask_for_the_head_alone(service: Service) -> None:
     assert (other.status_code, "GET" in other.headers["allow"]) == (405, True)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/login", "GET, POST"),
+        ("POST", f"/verify/{'0' * 64}", "DELETE, GET"),
+        ("GET", "/verify", "POST"),
+        ("DELETE", "/healthz", "GET, HEAD"),
+        ("PATCH", "/static/site.css", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_every_method_of_the_path(
+    service: Service, method: str, path: str, allowed: str
+) -> None:
+    answer = service.client.request(method, path)
+    assert code(answer) == (405, "method-not-allowed")
+    assert answer.headers["allow"] == allowed
+
+
 def test_the_login_leads_back_to_the_whole_address(service: Service) -> None:
     path = f"/compare?ids={'0' * 64}&ids={'1' * 64}&baseline=%20"
     long = service.client.get(f"/leaderboard?track={'x' * 9000}", headers=HTML)
@@ -94,6 +112,12 @@ def test_the_login_leads_back_to_the_whole_address(service: Service) -> None:
     assert (back.status_code, back.headers["location"]) == (303, path)
 
 
+def test_a_page_that_renews_itself_goes_to_the_login_as_a_whole_when_its_session_has_ended(service: Service) -> None:
+    path = f"/verify/{'0' * 64}"
+    answer = service.client.get(path, headers={"Accept": "text/html", "HX-Request": "true"})
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, f"/login?next={path}")
+
+
 def test_names_of_the_server_may_stand_with_their_port_and_no_name_is_none() -> None:
     hosts = known_hosts(Settings(allowed_hosts=("golf.example:8443", "[fd00::1]:80", "no name")))
     assert hosts == {"localhost", "127.0.0.1", "::1", "golf.example", "fd00::1"}
@@ -103,6 +127,12 @@ def test_names_of_the_server_may_stand_with_their_port_and_no_name_is_none() -> 
 def test_a_base_url_that_is_no_address_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(BadSetting, match="SEEDGOLF_BASE_URL"):
         load({"SEEDGOLF_BASE_URL": url})
+
+
+@pytest.mark.parametrize("url", ["/srv/blobs", "file://blobs", "s3://", "s3:bucket", "ftp://blobs/x"])
+def test_a_store_of_artifacts_that_is_no_folder_and_no_bucket_is_refused(url: str) -> None:
+    with pytest.raises(BadSetting, match="SEEDGOLF_BLOBS"):
+        load({"SEEDGOLF_BLOBS": url})
 
 
 @pytest.mark.parametrize("query", ["?wait=1.0", "?wait=1_0", "?wait=%201", "?wait=", "?wait=%D9%A3", "?wait=1&wait=61"])

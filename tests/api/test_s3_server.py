@@ -19,7 +19,7 @@ from tests.api.service import RAW, bearer, new_token, publish
 from tests.verifier.entries import Arena
 from verifier import attestation, keys
 
-SECONDS = 60
+SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Temporary files of workers: a killed one's are removed, a living one's are not."""
 
+import fcntl
 import subprocess
 import sys
 import tempfile
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.scratch import own_place
+from api.scratch import PREFIX, own_place
 
 HOLDS = """
 import time
@@ -46,3 +47,19 @@ def test_what_a_killed_worker_leaves_goes_at_the_next_start_and_not_before(tempo
     assert left.is_dir()
     with own_place():
         assert not left.exists()
+
+
+def test_a_place_is_locked_before_another_start_can_take_it_for_a_dead_workers(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[Path]] = []
+    lock = fcntl.flock
+
+    def looked_at(descriptor: int, operation: int) -> None:
+        seen.append(list(temporary.glob(f"{PREFIX}*")))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", looked_at)
+    with own_place() as place:
+        assert list(temporary.glob(f"{PREFIX}*")) == [place]
+    assert seen == [[]]

@@ -20,7 +20,7 @@ import pytest
 from api.postgres_folder import PostgresFolder, processes_in
 
 SERVE = [sys.executable, "-c", "from api.cli import serve; serve()"]
-SECONDS = 60
+SECONDS = 180
 
 
 class Server:
@@ -146,8 +146,9 @@ def test_whatever_is_killed_starts_again(serve: Callable[..., Server], data: Pat
     server.greeting()
     while len(server.children("")) < 4:  # the workers start when the API answers
         assert server.process.poll() is None
-    for name in ("api.server", "api.worker", "postgres"):
-        os.kill(server.children(name)[0], signal.SIGKILL)
+    pids = [server.children(name)[0] for name in ("api.server", "api.worker", "postgres")]
+    for pid in pids:  # all were looked up before: the supervisor reaps a dead child while one looks for the next
+        os.kill(pid, signal.SIGKILL)
     told = "".join(server.told("was ended by SIGKILL") for _ in range(3))
     assert {"the API", "worker 1", "PostgreSQL"} <= set(re.findall(r"serve: (.*) was ended by SIGKILL", told))
     returncode, errors = server.stop(signal.SIGTERM)
@@ -209,4 +210,6 @@ def test_an_api_that_cannot_start_ends_the_server_with_a_word_of_it(tmp_path: Pa
     done = subprocess.run(command, env=environ, capture_output=True, check=False)
     assert done.returncode == 2, done.stderr
     assert b"Error: the API: expected it to start" in done.stderr
+    assert b"No such file or directory" in done.stderr
+    assert b"Traceback" not in done.stderr, "a wrong setting is told in a line"
     assert processes_in(tmp_path) == []

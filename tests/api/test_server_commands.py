@@ -121,6 +121,7 @@ def test_dump_and_restore_move_a_server_into_a_new_folder(dsn: str, tmp_path: Pa
     dumped = run(db, "dump", file, dsn=dsn)
     assert dumped.exit_code == 0
     assert "file:///" in dumped.stderr, "says where the artifacts lie"
+    assert "signing key      with the workers, not here" in dumped.stderr, "names no file that is not there"
     restored = run(db, "restore", file, "--data", data)
     assert restored.exit_code == 0, restored.stderr
     (listed,) = json.loads(run(token, "list", "--json", "--data", data).stdout)

@@ -57,7 +57,7 @@ def test_a_worker_that_is_stopped_while_it_waits_for_the_store_gives_its_job_bac
         worker = desk.start_worker(ACCEPTS, environ=AWAY)
         await desk.until(job, lambda view: view.state is State.RUNNING)
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=20) == 0
+        assert worker.wait(timeout=desks.DEADLINE_SECONDS) == 0
         view = await desk.job(job)
         assert (view.state, view.lost_workers) == (State.QUEUED, ())
 

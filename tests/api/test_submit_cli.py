@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from click import ClickException
 from click.testing import CliRunner, Result
 
-from api.submit_cli import submit
+from api.client_errors import Refused
+from api.submit_cli import _told, submit
 from tests.forge import Draft
 from verifier.report import parse
 
@@ -78,8 +80,24 @@ def test_nothing_is_sent_for_a_summary_that_has_no_place_to_go(artifact: Path, t
     assert "can't write" in result.stderr
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1"])
+def test_a_wait_without_an_end_is_no_time(artifact: Path, seconds: str) -> None:
+    result = run(artifact, "--server", "http://127.0.0.1:9", "--token", "sg_x", "--wait-seconds", seconds)
+    assert result.exit_code == 2
+    assert "--wait-seconds" in result.stderr
+
+
 @pytest.mark.parametrize("server", ["golf.example.org", "ftp://golf.example.org", "http:"])
 def test_an_address_that_is_none_is_said(artifact: Path, server: str) -> None:
     result = run(artifact, "--server", server, "--token", "sg_x")
     assert result.exit_code == 2
     assert f"expected http://HOST:PORT or https://HOST, got '{server}'" in result.stderr
+
+
+@pytest.mark.parametrize(("status", "exit_code"), [(401, 2), (422, 2), (408, 3), (429, 3), (500, 3), (503, 3)])
+def test_an_upload_that_may_go_well_the_next_time_is_no_verdict_and_a_wrong_one_is_usage(
+    status: int, exit_code: int
+) -> None:
+    with pytest.raises(ClickException) as raised, _told("http://golf.example.org"):
+        raise Refused(status, "some-code", "what is wrong")
+    assert raised.value.exit_code == exit_code

@@ -12,9 +12,11 @@ import pytest
 
 from api.errors import BadForm
 from api.form_parser import MAX_FIELD_BYTES, FormParser
+from api.paced import PacedResponse
 from api.resources import Resources
 from api.settings import Settings
-from api.upload import FRAMING_BYTES, Pace, Slots
+from api.slots import Slots
+from api.upload import FRAMING_BYTES, Pace
 from tests.api.processes import answer_of, in_thread, send
 from tests.api.service import RAW, Service, bearer, new_token, publish
 from tests.verifier.entries import Arena
@@ -74,7 +76,7 @@ def server(_thread: tuple[int, Any, str, Path], arena: Arena) -> Iterator[Server
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -119,7 +121,7 @@ def test_a_body_below_the_lowest_rate_is_dropped_with_408(server: Server) -> Non
 
 
 def test_an_upload_that_is_aborted_leaves_nothing_and_frees_its_place(server: Server, arena: Arena) -> None:
-    server.change(slots=Slots(1, patience_seconds=5))
+    server.change(slots=Slots(1, patience_seconds=20))
     entry = arena.entry()
     send(server.port, server.head(f"Content-Length: {len(entry)}") + entry[:-1]).close()
     answer = server.client.post("/verify", content=entry[:-1] + b"?", headers=RAW)
@@ -138,6 +140,25 @@ def test_a_body_that_finds_no_place_in_time_is_503_with_retry_after(server: Serv
     server.change(slots=replace_patience(server.held.slots, 10.0))
     first.sendall(entry[-1:])
     assert b" 202 " in answer_of(first).split(b"\r\n")[0]
+
+
+def test_a_download_that_is_not_read_holds_a_place_until_it_is_left(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.change(downloads=Slots(1, patience_seconds=0.1))
+    artifact = server.client.post("/verify", content=bytes(16_000_000), headers=RAW).json()["artifact"]["sha256"]
+    path = f"/artifacts/{artifact}.sgolf"
+    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {server.token}\r\n\r\n"
+    with send(server.port, head.encode()):
+        until(server.held.downloads._free.locked)
+        refused = server.client.get(path)
+        assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    until(lambda: not server.held.downloads._free.locked())
+    monkeypatch.setattr(PacedResponse, "patience_seconds", 0.1)
+    with send(server.port, head.encode()):
+        until(server.held.downloads._free.locked)
+        until(lambda: not server.held.downloads._free.locked())
+    assert server.client.get(path).content == bytes(16_000_000)
 
 
 def replace_patience(slots: Slots, seconds: float) -> Slots:

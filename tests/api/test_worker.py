@@ -68,16 +68,17 @@ def test_progress_is_shown_while_a_job_runs(desk: Desk) -> None:
     asyncio.run(story())
 
 
-def test_a_cancel_reaches_the_running_child_in_well_under_a_second(desk: Desk) -> None:
+def test_a_cancel_reaches_the_running_child_long_before_the_next_heartbeat(desk: Desk) -> None:
     async def story() -> None:
         job = (await desk.submit(b"one")).job_id
-        worker = desk.start_worker(NEVER_ENDS, poll=10, heartbeat=60)  # neither a poll nor the fence is that quick
+        worker = desk.start_worker(NEVER_ENDS, poll=30, heartbeat=60)  # neither a poll nor the fence is that quick
         await desk.until(job, lambda view: view.stage == "score")
         (pid,) = desk.judge_pids
         started = time.monotonic()
         assert await desk.withdraw(job) is State.CANCELLED
         while is_alive(pid):
-            assert time.monotonic() - started < 5  # 0.07 to 0.12 s on a loaded 2-core AMD EPYC
+            assert time.monotonic() - started < 20  # 0.07 to 0.12 s on a loaded 2-core AMD EPYC
+            await asyncio.sleep(0.01)
         other = (await desk.submit(b"two")).job_id
         assert (await desk.until(other, lambda view: view.state is State.RUNNING)).worker
         assert worker.poll() is None
@@ -89,15 +90,13 @@ def test_a_cancel_reaches_the_running_child_in_well_under_a_second(desk: Desk) -
 def test_a_workers_shutdown_is_no_cancel_and_another_worker_takes_the_job_at_once(desk: Desk) -> None:
     async def story() -> None:
         job = (await desk.submit(b"one")).job_id
-        first = desk.start_worker(NEVER_ENDS, lost=30)
+        first = desk.start_worker(NEVER_ENDS, lost=600)
         running = await desk.until(job, lambda view: view.stage == "score")
-        second = desk.start_worker(ACCEPTS, lost=30)
+        second = desk.start_worker(ACCEPTS, lost=600)
         (pid,) = desk.judge_pids
-        started = time.monotonic()
         first.send_signal(signal.SIGTERM)
-        assert first.wait(timeout=20) == 0
+        assert first.wait(timeout=desks.DEADLINE_SECONDS) == 0
         view = await desk.until(job, lambda view: view.verdict is not None)
-        assert time.monotonic() - started < 10
         assert (view.state, view.attempt, view.lost_workers) == (State.ACCEPTED, 2, ())
         assert view.worker != running.worker
         assert not is_alive(pid)
@@ -115,9 +114,10 @@ def test_a_killed_workers_judge_dies_with_it_and_another_worker_takes_the_job(de
         (pid,) = desk.judge_pids
         first.kill()
         first.wait()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + desks.DEADLINE_SECONDS
         while is_alive(pid):
             assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
         desk.start_worker(ACCEPTS)
         view = await desk.until(job, lambda view: view.verdict is not None)
         assert (view.state, view.attempt, view.lost_workers) == (State.ACCEPTED, 2, (running.worker,))
@@ -232,7 +232,7 @@ def test_an_idle_worker_publishes_key_and_life_and_ends_at_once_on_sigterm(desk:
         async with desk.engine.connect() as connection:
             assert len(await keys.all_keys(connection)) == 1
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=10) == 0
+        assert worker.wait(timeout=desks.DEADLINE_SECONDS) == 0
 
     asyncio.run(story())
 

@@ -55,6 +55,17 @@ def test_the_leaderboard_shows_the_best_of_a_name_and_all_on_wish_and_never_an_o
     asyncio.run(story())
 
 
+def test_the_best_of_a_name_on_one_validation_set_hides_none_on_another(desk: Desk) -> None:
+    async def story() -> None:
+        easy = await accepted(desk, "mine", b"1", val_loss=1.0)
+        hard = (await desk.submit(b"1", valset="ab" * 32, valset_name="hard", artifact_name="mine")).job_id
+        await desk.finish(await desk.claim(hard), b"1", val_loss=2.0)
+        async with desk.engine.connect() as connection:
+            assert [row.job_id for row in await leaderboard.leaderboard(connection)] == [easy, hard]
+
+    asyncio.run(story())
+
+
 def test_an_owner_sees_his_own_jobs_once_each_the_last_submitted_first(desk: Desk) -> None:
     async def story() -> None:
         first = (await desk.submit(b"1")).job_id

@@ -234,7 +234,7 @@ def test_every_transition_is_told_to_listeners(desk: Desk) -> None:
             async with desk.engine.begin() as connection:
                 assert await transitions.progress(connection, held.fence, stage="score", done=1, total=2)
             await desk.finish(held, b"one")
-            told = [note.payload async for note in heard.notifies(timeout=5, stop_after=4)]
+            told = [note.payload async for note in heard.notifies(timeout=60, stop_after=4)]
         assert told == [job] * 4
         async with desk.engine.connect() as connection:
             events = await jobs.events_after(connection, job, 0)
