@@ -6,14 +6,14 @@ from typing import Final
 
 import torch
 
-from artifact.format.tensors import count_frozen, count_learned
+from artifact.format.tensors import count_frozen, count_learned, random_maps
 from artifact.model.gpt import GPT
 from artifact.model.initialise import initialise
 from trainer.batching import batch_shape
 from trainer.budget import Budget, TrainClock
 from trainer.checkpoint import Progress, read_checkpoint
 from trainer.config import Config
-from trainer.errors import BadCheckpoint
+from trainer.errors import BadCheckpoint, ConfigError
 from trainer.evaluate import Validation
 from trainer.export import declare, eval_windows, manifest_body, rehearse
 from trainer.finish import training_record
@@ -28,6 +28,8 @@ from trainer.shards import Batches, BatchShape, Cursor
 from trainer.state import RunState
 from trainer.step import TrainStep
 from trainer.threads import choose_threads
+from verifier.errors import CheckFailed
+from verifier.frozen_maps import check_rows
 from verifier.numerics import set_canonical_numerics
 
 WARM_UP_STEPS: Final = 2
@@ -38,7 +40,8 @@ def set_up(config: Config, inputs: Inputs, around: Surroundings, *, resume: bool
     """Build a run from its config and data; with `resume`, put it where its folder's checkpoint stands.
 
     Raises:
-        ConfigError: the number of processes does not divide the batch, or a policy that no network can have.
+        ConfigError: the number of processes does not divide the batch, a policy that no network can have, or frozen
+            maps that no verifier takes.
         BadCheckpoint: there is none, or it belongs to another config or other data.
         ArtifactError: no reader would take the artifact of this config.
         DataError: too few tokens for one step.
@@ -47,6 +50,7 @@ def set_up(config: Config, inputs: Inputs, around: Surroundings, *, resume: bool
     set_canonical_numerics(world.device)
     shape, state = batch_shape(config, world), initial_state(config, world.device)
     body = manifest_body(config, state.gpt.network, inputs, threads=torch.get_num_threads())
+    _check_rows(state.gpt)
     train_step = TrainStep(state, world)
     warm_up(state, train_step, shape, now)
     config_sha256 = hashlib.sha256(config_text(config).encode()).hexdigest()
@@ -90,6 +94,14 @@ def initial_state(config: Config, device: torch.device) -> RunState:
     initialise(gpt, torch.Generator().manual_seed(derive_seed(seed, "model.initial")))
     torch.manual_seed(derive_seed(seed, "torch"))
     return RunState(gpt, config)
+
+
+def _check_rows(gpt: GPT) -> None:
+    """Refuse frozen maps that the verifier would reject after the training: short rows of a sparse map, say."""
+    try:
+        check_rows(gpt, random_maps(gpt.network))
+    except CheckFailed as error:
+        raise ConfigError(f"{error.expected}, got {error.got}; {error.hint} (run.backbone_seed)") from None
 
 
 def warm_up(state: RunState, train_step: TrainStep, shape: BatchShape, now: Callable[[], float]) -> None:

@@ -41,6 +41,18 @@ def check_maps(network: nn.Module, maps: Sequence[RandomMap]) -> None:
     Raises:
         CheckFailed: naming the first map that is not so.
     """
+    check_rows(network, maps)
+    for random_map in maps:
+        if random_map.distribution in ORTHOGONAL:
+            _check_orthogonal(network.get_buffer(random_map.name), random_map)
+
+
+def check_rows(network: nn.Module, maps: Sequence[RandomMap]) -> None:
+    """Every row of every map holds a number; cheap enough to ask before a training.
+
+    Raises:
+        CheckFailed: naming the first map that is not so.
+    """
     for random_map in maps:
         weight = network.get_buffer(random_map.name)
         zero_rows = int((weight == 0).all(dim=1).sum())
@@ -48,11 +60,9 @@ def check_maps(network: nn.Module, maps: Sequence[RandomMap]) -> None:
             raise CheckFailed(
                 Code.BACKBONE_MISMATCH,
                 expected=f"{random_map.name}: a number other than 0 in every row",
-                got=f"{zero_rows} all-zero rows of {len(weight)}",
-                hint="choose a denser distribution or another seed: an all-zero row is a dead channel",
+                got=f"{zero_rows} all-zero rows of {len(weight)}, of {weight.shape[1]} numbers each",
+                hint="choose a denser distribution, longer rows (a higher lora_rank, for VeRA) or another seed",
             )
-        if random_map.distribution in ORTHOGONAL:
-            _check_orthogonal(weight, random_map)
 
 
 def _check_orthogonal(weight: Float32[Tensor, "O I"], random_map: RandomMap) -> None:

@@ -243,6 +243,11 @@ def test_a_config_that_no_manifest_can_hold_is_refused_before_the_training(tmp_p
         tiny.run(tmp_path, f"linears.overrides=[{overrides}]")
 
 
+def test_frozen_maps_that_the_verifier_would_reject_are_refused_before_the_training(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"45 all-zero rows of 64, of 32 numbers each; .*run\.backbone_seed"):
+        tiny.run(tmp_path, "linears.mlp.up.distribution=tern7")
+
+
 def test_the_first_signal_counts_a_second_sigterm_does_not_and_a_second_ctrl_c_is_not_ours() -> None:
     interrupt = Interrupt()
     earlier = signal.getsignal(signal.SIGTERM)
