@@ -126,7 +126,11 @@ def main() -> int:
         text, code = _failed(str(error), REFUSED)
     except NoVerdict as error:
         text, code = _failed(f"{error}. Run this again: it is the same job", NO_VERDICT)
-    tell(server, job, text, output=options.output, summary=options.summary)
+    try:
+        tell(server, job, text, output=options.output, summary=options.summary)
+    except OSError as error:
+        say(f"::error title=seedgolf::can't write {error.filename or 'the outputs'}: {error.strerror}")
+        return code or NO_VERDICT
     return code
 
 
@@ -137,7 +141,7 @@ def submit(server: Server, artifact: Path, **wishes: str) -> dict[str, Any]:
             "no token: set SEEDGOLF_TOKEN (input `token`); in a pull request from a fork there are no secrets"
         )
     if not server.url.startswith(("http://", "https://")):
-        raise Refused(f"server: expected an address that starts with https://, got {server.url!a}")
+        raise Refused(f"server: expected an address that starts with https:// (or http://), got {server.url!a}")
     try:
         body = artifact.read_bytes()
     except OSError as error:
@@ -217,8 +221,17 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds, got {text!a}")
+        raise argparse.ArgumentTypeError(f"expected a number of seconds from 0 on, got {text!a}")
     return seconds
+
+
+def _file(text: str) -> Path:
+    """A file that can be written to, which is better known before the upload."""
+    try:
+        with Path(text).open("ab"):
+            return Path(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"can't write {text!a}: {error.strerror}") from None
 
 
 def _options() -> argparse.Namespace:
@@ -231,8 +244,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--wait", type=_seconds, default=WAIT_SECONDS, help="seconds to wait for the verdict; 0 only submits"
     )
-    parser.add_argument("--output", type=Path, help="file for the step's outputs ($GITHUB_OUTPUT)")
-    parser.add_argument("--summary", type=Path, help="file for the Markdown report ($GITHUB_STEP_SUMMARY)")
+    parser.add_argument("--output", type=_file, help="file for the step's outputs ($GITHUB_OUTPUT)")
+    parser.add_argument("--summary", type=_file, help="file for the Markdown report ($GITHUB_STEP_SUMMARY)")
     parser.add_argument("--poll-seconds", type=float, default=POLL_SECONDS, help=argparse.SUPPRESS)
     return parser.parse_args()
 

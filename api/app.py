@@ -1,6 +1,6 @@
 """The API as an ASGI application: its parts, put together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +16,10 @@ from api.middleware import Gate, LastHandler, Surroundings, known_hosts, respons
 from api.resources import opened
 from api.routes import badges, catalogue, comparison, login, operations, reports, verify
 from api.schemas import Problem
-from api.settings import Settings
+from api.settings import BadSetting, Settings
 from api.static_files import CachedFiles
-from verifier.tracks import load_tracks
+from verifier.data_errors import DataError
+from verifier.tracks import Track, load_tracks
 
 STATIC: Final = Path(__file__).parent / "static"
 ROUTERS: Final = (
@@ -36,9 +37,9 @@ def create_app(settings: Settings) -> FastAPI:
     """The application of one API process.
 
     Raises:
-        BadTrack: an operator's track is none.
+        BadSetting: an operator's folder of tracks is none, or a file in it.
     """
-    tracks, metrics = load_tracks(settings.tracks), Metrics()
+    tracks, metrics = _tracks(settings), Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,3 +67,10 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
     return app
+
+
+def _tracks(settings: Settings) -> Mapping[str, Track]:
+    try:
+        return load_tracks(settings.tracks)
+    except (DataError, OSError) as error:
+        raise BadSetting(f"SEEDGOLF_TRACKS: {error}") from None

@@ -18,6 +18,10 @@ DEFAULT_PORT: Final = 8765
 BASE_URL: Final = r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
 """Without a path: the pages lie at the root of their host."""
 BLOBS: Final = r"^(s3://[^/]|file:///)"
+SPELT: Final = {
+    "SEEDGOLF_BASE_URL": "an address like https://golf.example.org, without a path",
+    "SEEDGOLF_BLOBS": "file:///FOLDER or s3://BUCKET/PREFIX",
+}
 EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
 
@@ -132,4 +136,5 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:  # noqa: TID251 -
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         variable = PREFIX + str(first["loc"][0]).upper()
-        raise BadSetting(f"{variable}: {first['msg']}, got {first['input']!a}") from None
+        wanted = f"expected {SPELT[variable]}" if variable in SPELT else first["msg"]
+        raise BadSetting(f"{variable}: {wanted}, got {first['input']!a}") from None

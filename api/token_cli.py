@@ -51,6 +51,12 @@ def expiry(ctx: click.Context, param: click.Parameter, text: str | None) -> date
     return when
 
 
+def id_of(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
+    """A token's middle part; of a whole token, which is what one has at hand, the rest is neither used nor shown."""
+    parts = text.strip().split("_", 2)
+    return parts[1] if len(parts) == 3 and parts[0] == "sg" else text  # sg_<id>_<secret>
+
+
 @click.group()
 def token() -> None:
     """Make, list and revoke the tokens of a server."""
@@ -99,7 +105,7 @@ def list_tokens(as_json: bool, data: Path | None) -> None:
 
 
 @token.command(epilog="Example: seedgolf token revoke 1f0c7d2e9a44")
-@click.argument("token_id", metavar="ID")
+@click.argument("token_id", metavar="ID", callback=id_of)
 @data_option
 def revoke(token_id: str, data: Path | None) -> None:
     """Make a token worthless at once.
@@ -116,7 +122,7 @@ def revoke(token_id: str, data: Path | None) -> None:
 
 
 @token.command(epilog="Example: seedgolf token link 1f0c7d2e9a44")
-@click.argument("token_id", metavar="ID")
+@click.argument("token_id", metavar="ID", callback=id_of)
 @data_option
 def link(token_id: str, data: Path | None) -> None:
     """Print an address that logs a browser in once.

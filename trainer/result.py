@@ -1,6 +1,8 @@
 """result.json: what came out of a run, in numbers, for people and for `seedgolf train --json`."""
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from string import Formatter
 from typing import Final
 
@@ -84,7 +86,8 @@ OVER_LIMIT: Final = (
     "a track with this limit will reject the file"
 )
 UNSCORED: Final = (
-    "packed without a score: go on with `seedgolf train --resume --out RUN`, or score the file with `seedgolf verify`"
+    "packed without a score: go on with `seedgolf train --resume --out {out}`, "
+    "or score the file with `seedgolf verify {file}`"
 )
 
 
@@ -94,7 +97,8 @@ def summary(numbers: Mapping[str, object]) -> list[str]:
     if not numbers["kept_limit"]:
         lines.append(OVER_LIMIT.format_map(numbers))
     if "val_bpb_claimed" not in numbers:
-        lines.append(UNSCORED.format_map(numbers))
+        artifact = Path(str(numbers["artifact"]))
+        lines.append(UNSCORED.format(out=shlex.quote(str(artifact.parent)), file=shlex.quote(str(artifact))))
     return lines
 
 

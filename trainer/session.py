@@ -142,6 +142,7 @@ def _prove(run: Run, finished: Finished) -> Numbers:
         try:
             rebuilt = rescore(run, finished.claimed)
         except Interrupted:
+            run.listeners.note(f"not rebuilt: `seedgolf verify {run.folder.artifact}` rebuilds and scores it as well")
             return numbers
         numbers |= rebuilt.numbers
         write_json(run.folder.result, numbers)

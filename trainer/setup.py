@@ -101,7 +101,7 @@ def _check_rows(gpt: GPT) -> None:
     try:
         check_rows(gpt, random_maps(gpt.network))
     except CheckFailed as error:
-        raise ConfigError(f"{error.expected}, got {error.got}; {error.hint} (run.backbone_seed)") from None
+        raise ConfigError(f"expected {error.expected}, got {error.got}; {error.hint} (run.backbone_seed)") from None
 
 
 def warm_up(state: RunState, train_step: TrainStep, shape: BatchShape, now: Callable[[], float]) -> None:

@@ -61,7 +61,7 @@ def check_rows(network: nn.Module, maps: Sequence[RandomMap]) -> None:
                 Code.BACKBONE_MISMATCH,
                 expected=f"{random_map.name}: a number other than 0 in every row",
                 got=f"{zero_rows} all-zero rows of {len(weight)}, of {weight.shape[1]} numbers each",
-                hint="choose a denser distribution, longer rows (a higher lora_rank, for VeRA) or another seed",
+                hint="choose longer rows (for VeRA a higher lora_rank), a denser distribution or another seed",
             )
 
 

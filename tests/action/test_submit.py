@@ -182,9 +182,10 @@ def test_a_server_that_is_not_there_gives_no_verdict(ci: Runner) -> None:
         (
             ["--wait", "soon"],
             TOKEN,
-            "::error title=seedgolf::argument --wait: expected a number of seconds, got 'soon'",
+            "::error title=seedgolf::argument --wait: expected a number of seconds from 0 on, got 'soon'",
         ),
-        (["--wait", "-1"], TOKEN, "expected a number of seconds, got '-1'"),
+        (["--summary", "no/such/folder.md"], TOKEN, "--summary: can't write 'no/such/folder.md': No such file"),
+        (["--wait", "-1"], TOKEN, "expected a number of seconds from 0 on, got '-1'"),
     ],
 )
 def test_wrong_inputs_are_told_before_anything_is_sent(ci: Runner, options: list[str], token: str, said: str) -> None:

@@ -102,6 +102,15 @@ def test_a_link_logs_in_once_as_the_tokens_holder(dsn: str) -> None:
     assert run(token, "link", "000000000000", dsn=dsn).exit_code == 2
 
 
+def test_a_whole_token_stands_for_its_id_and_its_secret_is_not_shown_again(dsn: str) -> None:
+    text = run(token, "new", "--owner", "ada", dsn=dsn).stdout.strip()
+    revoked = run(token, "revoke", text, dsn=dsn)
+    assert (revoked.exit_code, revoked.stderr) == (0, f"revoked {text.split('_')[1]}\n")
+    again = run(token, "revoke", text, dsn=dsn)
+    assert again.exit_code == 2
+    assert text.split("_", 2)[2] not in again.stderr
+
+
 def test_a_link_names_the_address_that_the_running_server_wrote_down(dsn: str, tmp_path: Path) -> None:
     made = json.loads(run(token, "new", "--owner", "ada", "--json", dsn=dsn).stdout)
     (tmp_path / "address").write_text("https://golf.example\n")

@@ -136,7 +136,7 @@ def test_a_signal_saves_and_packs_without_a_score(tmp_path: Path) -> None:
     assert read_checkpoint(run.folder.checkpoint).progress.step == 3
     numbers = result(run, finished)
     assert numbers["ended_by"] == "SIGTERM"
-    assert "--resume" in summary(numbers)[-1]
+    assert f"--resume --out {tmp_path}" in summary(numbers)[-1], "can be copied"
     assert interrupt.exit_code == 143
 
 
