@@ -3,7 +3,6 @@
 It knows the names and one-line helps of the commands, never their code: `seedgolf inspect` must start without torch.
 """
 
-import os
 import signal
 import sys
 from errno import EDQUOT, EFBIG, ENOSPC
@@ -15,7 +14,6 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 SHELLS: Final = ("bash", "zsh", "fish")
 UNWRITABLE: Final = frozenset({EDQUOT, EFBIG, ENOSPC})
-USAGE: Final = 2
 
 
 class Entry(NamedTuple):
@@ -88,9 +86,12 @@ class LazyGroup(click.Group):
         except OSError as error:
             if error.errno not in UNWRITABLE:
                 raise
-            click.echo(f"Error: can't write {error.filename or 'the output'}: {error.strerror}", err=True)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's last flush fails
-            sys.exit(USAGE)
+            from artifact.usage_fault import UsageFault, drop_output  # noqa: PLC0415 - help imports nothing
+
+            drop_output()
+            fault = UsageFault(f"can't write {error.filename or 'the output'}: {error.strerror}")
+            fault.show()
+            sys.exit(fault.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
         """Run the command; ctrl-C ends it as a shell expects, and not with click's 1, which would be a verdict."""

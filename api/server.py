@@ -17,11 +17,12 @@ from fastapi import FastAPI
 from api import logs
 from api.app import create_app
 from api.settings import BadSetting, Settings, load
+from artifact.usage_fault import USAGE
 from verifier.data_errors import DataError
 
 LOG: Final = logging.getLogger(__name__)
 
-OK, BAD_SETTING = 0, 2
+OK: Final = 0
 FINISH_SECONDS: Final = 15
 KEEP_ALIVE_SECONDS: Final = 30
 MAX_HEAD_BYTES: Final = 32 * 1024
@@ -53,10 +54,10 @@ def main() -> int:
         app = create_app(settings)
     except (BadSetting, DataError, OSError) as error:
         LOG.error("%s", error)  # noqa: TRY400 - the message says it all
-        return BAD_SETTING
+        return USAGE
     if settings.database is None:
         LOG.error("SEEDGOLF_DATABASE: expected the DSN of the service's database, got nothing")
-        return BAD_SETTING
+        return USAGE
     if held:
         sys.stdin.buffer.read()
     serve(app, settings)

@@ -24,6 +24,7 @@ class Supervised:
         say: told what happens, a sentence.
         process: runs, or has ended without anyone having looked; None during a pause.
         failures: ends since it was last steady.
+        exit_code: of its last end, negative for a signal.
         started_at, due_at: seconds of the caller's clock.
     """
 
@@ -32,6 +33,7 @@ class Supervised:
     say: Callable[[str], None]
     process: subprocess.Popen[bytes] | None = None
     failures: int = 0
+    exit_code: int | None = None
     started_at: float = 0.0
     due_at: float = 0.0
 
@@ -40,7 +42,8 @@ class Supervised:
         if self.process is not None and self.process.poll() is not None:
             if now - self.started_at >= STEADY_SECONDS:
                 self.failures = 0
-            self._failed(now, ending(self.process.returncode))
+            self.exit_code = self.process.returncode
+            self._failed(now, ending(self.exit_code))
             self.process = None
         if self.process is None and now >= self.due_at:
             try:

@@ -26,6 +26,7 @@ from api.embedded_postgres import EmbeddedPostgres
 from api.settings import PREFIX, Settings, inherited
 from api.stop_signals import STOP, StopSignals
 from api.supervised import Supervised
+from artifact.usage_fault import USAGE
 from verifier.atomic_file import write_atomically
 
 PORT_SECONDS: Final = 1.0
@@ -175,8 +176,8 @@ def _children(
 
 
 def _is_up(api: Supervised, settings: Settings) -> bool:
-    if api.failures >= START_FAILURES:
-        raise ServeFailed(f"the API: expected it to start, got {api.failures} ends; it says above why")
+    if api.exit_code == USAGE or api.failures >= START_FAILURES:  # a wrong setting stays wrong
+        raise ServeFailed("the API: expected it to start; it says above why it does not")
     return answers(settings.host, settings.port)
 
 

@@ -9,7 +9,7 @@ import torch
 from artifact.model.decoder import Decoder
 from verifier import environment
 from verifier.case import Case, Watch
-from verifier.cost import BATCH_TOKENS
+from verifier.cost import batch_tokens
 from verifier.environment import Machine
 from verifier.errors import CheckFailed, Code, Inconclusive, MachineTooSmall
 from verifier.report import EvalRecord
@@ -95,7 +95,8 @@ def memory_verdict(case: Case) -> Iterator[None]:
         if case.memory_bytes is None or case.memory_bytes < allowed:
             raise MachineTooSmall(f"memory ran out below the {allowed:,} bytes that the track allows") from None
         if case.eval is not None and _is_larger_than_predicted(case.eval):
-            batch = f"{case.eval.batch_windows:,} windows a batch, more than the {BATCH_TOKENS:,} tokens that it is for"
+            predicted = batch_tokens(case.eval.seq_len)
+            batch = f"{case.eval.batch_windows:,} windows a batch, more than the {predicted:,} tokens that it is for"
             raise Inconclusive(f"memory ran out at the track's limit with {batch}") from None
         raise CheckFailed(
             Code.MEMORY_LIMIT,
@@ -106,8 +107,8 @@ def memory_verdict(case: Case) -> Iterator[None]:
 
 
 def _is_larger_than_predicted(laid: EvalRecord) -> bool:
-    """Whether a batch holds more tokens than the cost was predicted with (`cost.batch_tokens`)."""
-    return laid.batch_windows * laid.seq_len > max(BATCH_TOKENS, laid.seq_len)
+    """Whether a batch holds more tokens than the cost was predicted with."""
+    return laid.batch_windows * laid.seq_len > batch_tokens(laid.seq_len)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from artifact.finite_range import FiniteRange
 from artifact.format import limits
-from artifact.usage_fault import UsageFault
+from artifact.usage_fault import UsageFault, drop_output
 from verifier import render_html, render_markdown, render_terminal, sandbox
 from verifier.child_environment import is_first_process, processes_here, under_torchrun
 from verifier.choice import Choice, choose
@@ -171,7 +171,7 @@ def _print(report: Report, *, as_json: bool) -> None:
         shown = page.get().encode(console.encoding, "replace")  # a page for ASCII has question marks
         click.echo(report.to_bytes() if as_json else shown, nl=False)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's own last flush fails
+        drop_output()
         raise UsageFault(f"can't write the report: {error.strerror}") from None
 
 

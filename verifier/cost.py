@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from artifact.format.architecture import Mlp
-from artifact.format.manifest import Eval, Manifest
+from artifact.format.manifest import Manifest
 from artifact.format.tensors import count_frozen, count_learned
 from artifact.model.flops import flops_per_token
 from verifier.windows import plan_windows
@@ -64,9 +64,9 @@ def _activations(manifest: Manifest) -> int:
     model = manifest.model
     per_token = 5 * model.vocab_size + (12 + model.num_skips) * model.model_dim
     per_token += (3 if model.mlp is Mlp.SWIGLU else 2) * model.mlp_hidden_dim
-    return per_token * batch_tokens(manifest.eval)
+    return per_token * batch_tokens(manifest.eval.seq_len)
 
 
-def batch_tokens(windows: Eval) -> int:
-    """Tokens of the fixed batch."""
-    return max(BATCH_TOKENS, windows.seq_len)
+def batch_tokens(seq_len: int) -> int:
+    """Tokens of the fixed batch: of one window at least."""
+    return max(BATCH_TOKENS, seq_len)

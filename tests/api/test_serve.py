@@ -212,4 +212,5 @@ def test_an_api_that_cannot_start_ends_the_server_with_a_word_of_it(tmp_path: Pa
     assert b"Error: the API: expected it to start" in done.stderr
     assert b"SEEDGOLF_TRACKS: [Errno 2] No such file or directory" in done.stderr
     assert b"Traceback" not in done.stderr, "a wrong setting is told in a line"
+    assert done.stderr.count(b"ended with exit code 2") == 1, "and not tried again"
     assert processes_in(tmp_path) == []

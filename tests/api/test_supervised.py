@@ -9,7 +9,9 @@ from itertools import count
 import pytest
 
 from api.postgres_errors import NoPostgres
+from api.settings import Settings
 from api.supervised import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, STEADY_SECONDS, Supervised, ending
+from api.supervisor import START_FAILURES, ServeFailed, _is_up, free_port
 
 
 @pytest.fixture
@@ -81,3 +83,14 @@ def test_a_program_that_cannot_start_is_tried_again(error: Exception, said: list
 )
 def test_an_ending_is_said_in_words(returncode: int, words: str) -> None:
     assert ending(returncode) == words
+
+
+def test_an_api_that_keeps_ending_is_given_up_after_some_starts(failing: Supervised) -> None:
+    settings = Settings(host="127.0.0.1", port=free_port("127.0.0.1", 0))
+    now = 0.0
+    while failing.failures < START_FAILURES:
+        assert not _is_up(failing, settings)
+        failing.tend(now)
+        now = max(now, failing.due_at)
+    with pytest.raises(ServeFailed, match="expected it to start; it says above why"):
+        _is_up(failing, settings)

@@ -18,6 +18,8 @@ Every command, from the code. `seedgolf COMMAND --help` says the same in the ter
 | 2 | the command, or a file that it was given, is wrong; nothing was done |
 | 3 | no answer, and not the file's fault |
 | 130, 143 | ended by ctrl-C, by SIGTERM; nothing half-made is left behind, and `train` has packed what there was |
+
+A running `serve` or `worker` that a signal ends gives 0: that is how it is stopped.
 """
 
 
